@@ -1,0 +1,36 @@
+//go:build deps
+
+package crmgate
+
+import (
+	_ "github.com/andybalholm/brotli"
+	_ "github.com/chromedp/cdproto/page"
+	_ "github.com/chromedp/chromedp"
+	_ "github.com/coder/websocket"
+	_ "github.com/gaissmai/bart"
+	_ "github.com/go-crypt/crypt/algorithm/argon2"
+	_ "github.com/go-jose/go-jose/v4"
+	_ "github.com/go-jose/go-jose/v4/jwt"
+	_ "github.com/go-json-experiment/json"
+	_ "github.com/go-json-experiment/json/jsontext"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/google/jsonschema-go/jsonschema"
+	_ "github.com/google/uuid"
+	_ "github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/maxmind/mmdbwriter"
+	_ "github.com/oschwald/geoip2-golang/v2"
+	_ "github.com/oschwald/maxminddb-golang/v2"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/redis/go-redis/v9"
+	_ "github.com/spf13/cobra"
+	_ "github.com/ulule/limiter/v3/drivers/store/memory"
+	_ "github.com/ulule/limiter/v3/drivers/store/redis"
+	_ "go.uber.org/goleak"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/text/unicode/norm"
+	_ "golang.org/x/crypto/argon2"
+	_ "golang.org/x/net/http2"
+	_ "modernc.org/sqlite"
+	_ "pgregory.net/rapid"
+)

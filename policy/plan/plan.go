@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plan holds the compiled form of "what this template set sees in this
+// operation's answer". A plan is built once by package policy, is immutable
+// afterwards, and is shared by every request it applies to; the engines that
+// rewrite bodies read it and nothing else.
+//
+// A plan describes a body by a tree of nodes. What the tree does not reach is
+// not forgotten: it is walked with the table of the nearest entity, so that a
+// masked field is masked at any depth, and names nobody declared follow the
+// entity's rule for unknown fields.
+package plan
+
+import "github.com/crmgate/crmgate/policy/mask"
+
+// Effect is what happens to one value.
+type Effect uint8
+
+// The effects, in order of restriction: merging takes the larger one.
+const (
+	Show   Effect = iota // copied byte for byte
+	Detect               // copied, with anything that looks like personal data masked in place
+	Mask                 // replaced by Treatment.Mask
+	Hide                 // removed, name and all
+)
+
+// Treatment is what happens to one field. The zero value shows the value.
+type Treatment struct {
+	Field  string     // the map's name of the field, for audit and explain; "" for unknown fields
+	Effect Effect     //
+	Mask   *mask.Func // set when Effect is Mask
+	Text   *Node      // the value is text that holds a document of its own (JSON in a string); nil if not
+}
+
+// Entity is the field table of one entity under one template set.
+//
+// A name that is in neither Fields nor covered by Unknown cannot occur: Unknown
+// is always set, and is what an engine applies to every name it does not know.
+type Entity struct {
+	Name    string
+	Fields  map[string]*Treatment // by folded name, see resource.Fold
+	Unknown *Treatment            // for names not in Fields
+}
+
+// Treat returns the treatment of a folded name; it never returns nil.
+func (e *Entity) Treat(folded []byte) *Treatment {
+	if t := e.Fields[string(folded)]; t != nil {
+		return t
+	}
+	return e.Unknown
+}
+
+// Node says what one value of a body is.
+//
+// Exactly one of Record, Pairs, Fields and Total may be set; a node with none of
+// them is a container. A body whose value has another kind than its node (an
+// object where an array was declared) is refused, never guessed at.
+type Node struct {
+	Members  map[string]*Node // object members by folded name
+	Elements *Node            // array elements; also the members of a map keyed by id when Keyed
+	Keyed    bool             // an object whose member names are ids, each value an Elements
+	Record   *Record          // an object that is a record, or a scalar that is a record's id
+	Pairs    *Pairs           // an array of name/value objects: fields of the enclosing record
+	Fields   bool             // an object whose members are fields of the enclosing record
+	Matrix   *Matrix          // rows by position
+	Total    string           // a number that counts the records of the set of this name
+	Entity   *Entity          // table for everything below that no other node claims; nil inherits
+}
+
+// Record is one record: the unit of row filtering and of buffering.
+type Record struct {
+	Entity *Entity
+	Set    string           // name of the set it counts towards, see Node.Total
+	Rows   *Rows            // nil: every record is visible
+	Nested map[string]*Node // members that are not plain fields, by folded name
+	Scalar bool             // the value is not an object but the id itself
+}
+
+// Pairs describes name/value lists such as {"Attribute":"Phone","Value":"..."},
+// members in either order. Members that are neither name nor value are copied
+// with a shown or masked pair; a hidden pair goes as a whole.
+type Pairs struct {
+	Name   []string         // folded member names that may hold the field's name
+	Value  []string         // folded member names that hold values: Value, OldValue, NewValue
+	Nested map[string]*Node // members that hold further pairs of the same record
+}
+
+// Matrix describes rows by position: a list of columns and a list of rows.
+type Matrix struct {
+	Columns []string // column names when known from the request
+	At      string   // folded member holding the column names when the answer has them
+	Rows    string   // folded member holding the rows; "" when the value itself is the rows
+	Entity  *Entity
+}
+
+// Rows decides which records a viewer may see. A record whose owner fields are
+// all absent or empty is not visible: the way is refused, not guessed.
+type Rows struct {
+	Scope Scope
+	Owner []string // folded names of the members that hold the owner's id
+}
+
+// Scope is a template's row scope. Merging takes the larger value.
+type Scope uint8
+
+// The scopes, in order of restriction.
+const (
+	All   Scope = iota // every record
+	Group              // records of the viewer and of members of groups he may view
+	Own                // the viewer's own records
+	None               // no record
+)
+
+// Viewer is the person a plan is applied for: the owner ids that count as his
+// own and as his groups'. Ids are compared folded (case, '-', '_', '{', '}').
+type Viewer struct {
+	Own   map[string]struct{}
+	Group map[string]struct{} // includes Own
+}
+
+// Canned is an answer of the CRM's own shape that the gate gives in its place.
+type Canned struct {
+	Status      int
+	ContentType string
+	Body        []byte
+}
+
+// Format names the engine that reads a body.
+type Format string
+
+// The formats; any other declared format is refused for plans that rewrite.
+const (
+	JSON   Format = "json"
+	NoBody Format = "none"
+	Opaque Format = "opaque" // bytes nobody reads: files, images, pages without records
+)
+
+// Plan is a template set compiled for one operation's answer.
+type Plan struct {
+	ID       string  // digest of everything it was compiled from: into ETags, audit and metrics
+	Pass     bool    // nothing to change: the body is not touched at all
+	Format   Format  // what the operation answers; the Content-Type that came is not asked
+	Prefix   string  // declared XSSI prefix, removed before and put back after reading
+	Root     *Node   // shape of the answer
+	Fallback *Entity // table for whatever the tree does not claim
+	NotFound *Canned // answer when the single record asked for is not visible
+	MaxRows  int     // records let through per set; 0 for no cap
+}
