@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package mask
+
+import (
+	"bytes"
+	"slices"
+)
+
+// span is a stretch of text, end exclusive.
+type span struct{ start, end int }
+
+// Detect appends text to dst with everything that looks like personal data
+// replaced by FullText, and returns the number of replacements. With none, dst
+// has the text unchanged.
+//
+// It finds e-mail addresses (also with %40 for the @), Indian PANs, and runs of
+// digits, grouped by blanks, dashes, points, slashes and brackets or not:
+//   - 8 to 15 digits: phone, Aadhaar and social security numbers, some cards;
+//   - 16 to 19 digits in one piece that are a payment card by their start and
+//     their check digit; other such runs are ids and stay;
+//   - more than 15 digits in several groups: several numbers side by side.
+//
+// A run that touches a letter or an underscore is taken for part of a name
+// unless it has ten digits. Digits and separators of other scripts count.
+// Dates, dotted addresses, decimals with a short part and GUIDs stay.
+func Detect(dst, text []byte) ([]byte, int) {
+	if !suspect(text) {
+		return append(dst, text...), 0
+	}
+	var buf [8]span
+	found := addNumbers(addPANs(addMails(buf[:0], text), text), text)
+	if len(found) == 0 {
+		return append(dst, text...), 0
+	}
+	slices.SortFunc(found, func(a, b span) int { return a.start - b.start })
+	n, from := 0, 0
+	for _, s := range found {
+		if s.start < from { // overlaps the one before
+			from = max(from, s.end)
+			continue
+		}
+		dst = append(append(dst, text[from:s.start]...), FullText...)
+		from = s.end
+		n++
+	}
+	return append(dst, text[from:]...), n
+}
+
+// suspect is the cheap look before the real one: text with fewer than four
+// digits and neither @ nor % holds nothing that Detect finds.
+func suspect(text []byte) bool {
+	digits := 0
+	for _, c := range text {
+		if isDigit(c) || c >= 0x80 {
+			if digits++; digits == 4 {
+				return true
+			}
+		} else if c == '@' || c == '%' {
+			return true
+		}
+	}
+	return false
+}
+
+// addMails adds the e-mail addresses of text.
+func addMails(out []span, text []byte) []span {
+	for i := 0; i < len(text); i++ {
+		w := 0
+		switch {
+		case text[i] == '@':
+			w = 1
+		case text[i] == '%' && bytes.HasPrefix(text[i:], []byte("%40")):
+			w = 3
+		default:
+			continue
+		}
+		start, end := i, i+w
+		for start > 0 && isLocal(text[start-1]) {
+			start--
+		}
+		for end < len(text) && (isWord(text[end]) || text[end] == '-' || text[end] == '.') {
+			end++
+		}
+		for end > i+w && !isWord(text[end-1]) { // the full stop of a sentence
+			end--
+		}
+		domain := text[i+w : end]
+		if dot := bytes.LastIndexByte(domain, '.'); start < i && dot > 0 && len(domain)-dot > 2 {
+			out = append(out, span{start, end})
+			i = end - 1
+		}
+	}
+	return out
+}
+
+func isLocal(c byte) bool {
+	return isWord(c) || bytes.IndexByte([]byte(".+-_'~!#$*"), c) >= 0
+}
+
+// isWord reports whether c belongs to a word; bytes of other scripts do.
+func isWord(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
+
+// addPANs adds the Indian permanent account numbers of text: five letters, the
+// fourth of which is a holder type, four digits, a letter.
+func addPANs(out []span, text []byte) []span {
+	for i := 0; i+10 <= len(text); i++ {
+		if (i > 0 && isWord(text[i-1])) || !isLetter(text[i]) {
+			continue
+		}
+		if isPAN(string(bytes.ToUpper(text[i:i+10]))) && (i+10 == len(text) || !isWord(text[i+10])) {
+			out = append(out, span{i, i + 10})
+			i += 9
+		}
+	}
+	return out
+}
+
+// isPAN reports whether s, in upper case, has the shape of an Indian PAN.
+func isPAN(s string) bool {
+	if len(s) != 10 || !bytes.ContainsRune([]byte("ABCFGHJLPT"), rune(s[3])) {
+		return false
+	}
+	for i := range 10 {
+		if digit := i >= 5 && i < 9; digit != isDigit(s[i]) || !digit && !isUpper(s[i]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package mask
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestDetect(t *testing.T) {
+	const x = FullText
+	for in, want := range map[string]string{
+		"call +91 98765-43210 now":             "call " + x + " now",
+		"Ph:9876543210|CP":                     "Ph:" + x + "|CP",
+		"Ph9876543210":                         "Ph" + x,
+		"tel:+14155552671.":                    "tel:" + x + ".",
+		"(022) 2345-6789":                      "(" + x,
+		"98765.43210":                          x,
+		"98 76 54 32 10":                       x,
+		"9876543210 9123456780":                x,
+		"9876543210, 9123456780":               x + ", " + x,
+		"98765\u00a043210 or 98765\u201143210": x + " or " + x,
+		"９８７６５４３２１０":                           x,
+		"٩٨٧٦٥٤٣٢١٠":                           x,
+		"ssn 078-05-1120":                      "ssn " + x,
+		"uid 2345 6789 0124":                   "uid " + x,
+		"card 4111-1111-1111-1111":             "card " + x,
+		"card 4111111111111111":                "card " + x,
+		"<b>98765432</b>10":                    "<b>" + x + "</b>10",
+		`{"SourceNumber":"+919876543210"}`:     `{"SourceNumber":"` + x + `"}`,
+		"mail asha.rao@example.co.in, please":  "mail " + x + ", please",
+		"x?m=asha%40example.in&y":              "x?m=" + x + "&y",
+		"pan abcpe1234f.":                      "pan " + x + ".",
+		"ABCPE1234F":                           x,
+		"on 2024-05-17 98765 43210":            "on 2024-05-17 " + x,
+		"9876543210 2024-05-17":                x + " 2024-05-17",
+	} {
+		got, n := Detect([]byte("pre"), []byte(in))
+		if string(got) != "pre"+want || n == 0 {
+			t.Errorf("Detect(%q) = %q (%d), want %q: personal data in free text is shown", in, got[3:], n, want)
+		}
+		again, n := Detect(nil, got[3:])
+		if n != 0 || !bytes.Equal(again, got[3:]) {
+			t.Errorf("Detect finds something in its own answer %q", got[3:])
+		}
+	}
+}
+
+func TestDetectLeavesAlone(t *testing.T) {
+	for _, in := range []string{
+		"", "Asha", "2024-05-17", "2024-05-17 10:11:12.000", "17/05/2024 10:11", "2024-05-17T10:11:12Z",
+		"3f2504e0-4f89-11d3-9a0c-0305e82c3301", "12345678-1234-1234-1234-123456789012",
+		"192.168.100.100", "12.97159870", "1234567.89", "1,234,567,890", "mx_Custom_12345678", "OT_12003",
+		"1234567", "9007199254740993", "12345678901234567890123", "@home", "a@b", "50% @ 10", "ABCXE1234F", "XXXXXXXX",
+		"+91XXXXXX3210", "XXXXXX@example",
+	} {
+		if got, n := Detect(nil, []byte(in)); n != 0 || string(got) != in {
+			t.Errorf("Detect(%q) = %q: harmless text is destroyed", in, got)
+		}
+	}
+}
+
+func FuzzDetect(f *testing.F) {
+	f.Add("call +91 98765-43210 or asha@example.in, ABCPE1234F, 2024-05-17")
+	f.Add("\xff\xfe9\u00a08\u200b７")
+	f.Fuzz(func(t *testing.T, s string) {
+		got, n := Detect(nil, []byte(s))
+		if n == 0 && string(got) != s {
+			t.Fatalf("nothing found, yet %q became %q", s, got)
+		}
+		if n > 0 && !bytes.Contains(got, []byte(FullText)) {
+			t.Fatalf("%d found in %q, none replaced in %q", n, s, got)
+		}
+		canary := "9876543210"
+		got, _ = Detect(nil, []byte(s+"\n"+canary+"\n"+s))
+		if strings.Contains(string(got), "\n"+canary+"\n") {
+			t.Fatalf("the number between %q is shown", s)
+		}
+	})
+}
