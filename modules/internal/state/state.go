@@ -32,10 +32,23 @@ type Entry struct {
 }
 
 // Limit is a sliding limit: Events per Per, checked by GCRA, so that no boundary
-// lets a double burst through.
+// lets a double burst through: at most Events at once, and over any span d at
+// most Events + d·Events/Per. There is no window that starts afresh; one event
+// comes free every Per/Events. A limit with Events or Per of zero or less lets
+// nothing through.
 type Limit struct {
 	Events int
 	Per    time.Duration
+}
+
+// Never is how far away RetryAt is for a limit that lets nothing through.
+const Never = 365 * 24 * time.Hour
+
+// Step is the time in which one event comes free again: Per/Events, rounded up
+// to whole microseconds so that rounding never adds an event.
+func (l Limit) Step() time.Duration {
+	n := time.Duration(l.Events) * time.Microsecond
+	return (l.Per + n - 1) / n * time.Microsecond
 }
 
 // Verdict is the answer of Admit.
@@ -66,6 +79,10 @@ const (
 
 // Store is the state store of one account. All methods are safe for concurrent
 // use. Any error that is not ErrNotFound wraps ErrUnavailable.
+//
+// Keys and values are any bytes; a value may be empty and holds at least 64 KiB.
+// A ttl of 0 means without end. A negative ttl is a value that has already
+// expired: Put and Replace remove the entry, PutNew says false.
 type Store interface {
 	// Get returns the entry under key, or ErrNotFound.
 	Get(ctx context.Context, key string) (Entry, error)
@@ -80,13 +97,15 @@ type Store interface {
 	// Take returns and deletes the entry as one atomic act: of any number of
 	// concurrent callers one gets it, the others ErrNotFound.
 	Take(ctx context.Context, key string) (Entry, error)
-	// Delete removes keys; absent ones are not an error. Watchers hear of each.
+	// Delete removes keys; absent ones are not an error. Watchers hear of each,
+	// absent ones included. An entry that expires is not a change: watchers have
+	// its Expires.
 	Delete(ctx context.Context, keys ...string) error
 	// List calls fn for every live entry whose key starts with prefix, until fn
 	// returns false. Entries written meanwhile may or may not be seen.
 	List(ctx context.Context, prefix string, fn func(Entry) bool) error
 	// Admit counts one event under key against limit and says whether it fits.
-	// Refused events do not count.
+	// Refused events do not count. Counters live apart from the entries.
 	Admit(ctx context.Context, key string, limit Limit) (Verdict, error)
 	// Watch calls fn, from one goroutine, for every change of a key starting with
 	// prefix made by any gateway, this one included, until ctx ends. It returns once
