@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package portal
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/crmgate/crmgate/policy"
+)
+
+// Limits on what a client sends.
+const (
+	maxBody     = 16 << 10 // bytes
+	maxEmail    = 254      // bytes, RFC 5321 with the erratum
+	maxPassword = 1024     // bytes; hashing more is work given away
+	maxID       = 128      // bytes of a session's public handle
+)
+
+// errForm is a body that does not parse.
+var errForm = errors.New("portal: the body is not what the route asks for")
+
+// credentials is what a sign-in sends.
+type credentials struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// String keeps the password out of logs.
+func (credentials) String() string { return "credentials" }
+
+// complete says whether both are there and within their limits.
+func (c credentials) complete() bool {
+	return c.Email != "" && len(c.Email) <= maxEmail && utf8.ValidString(c.Email) && !strings.ContainsRune(c.Email, 0) &&
+		c.Password != "" && len(c.Password) <= maxPassword && utf8.ValidString(c.Password)
+}
+
+// readForm reads a urlencoded body. It answers the request itself and returns
+// false when there is none to be had.
+func (p *Portal) readForm(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
+	body, ok := p.readBody(w, r, asPage, "application/x-www-form-urlencoded")
+	if !ok {
+		return nil, false
+	}
+	v, err := url.ParseQuery(string(body))
+	if err == nil {
+		for _, values := range v {
+			if len(values) != 1 || !utf8.ValidString(values[0]) {
+				err = errForm
+			}
+		}
+	}
+	if err != nil {
+		p.refuse(w, r, asPage, Refusal{Reason: policy.BadRequest})
+		return nil, false
+	}
+	return v, true
+}
+
+// readJSON reads a JSON body into into, strictly: duplicate and unknown members,
+// other letter case, invalid UTF-8 and anything after the value are refused. It
+// answers the request itself and returns false on failure.
+func (p *Portal) readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
+	body, ok := p.readBody(w, r, asJSON, "application/json")
+	if !ok {
+		return false
+	}
+	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
+		p.refuse(w, r, asJSON, Refusal{Reason: policy.BadRequest})
+		return false
+	}
+	return true
+}
+
+// readBody reads at most maxBody bytes of one media type.
+func (p *Portal) readBody(w http.ResponseWriter, r *http.Request, f form, media string) ([]byte, bool) {
+	got, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || got != media || charset != "" && !strings.EqualFold(charset, "utf-8") || len(r.Header["Content-Type"]) != 1 ||
+		r.Header.Get("Content-Encoding") != "" {
+		p.fail(w, r, f, faultMedia)
+		return nil, false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		var big *http.MaxBytesError
+		if errors.As(err, &big) {
+			p.fail(w, r, f, faultTooLarge)
+		} else {
+			p.refuse(w, r, f, Refusal{Reason: policy.BadRequest})
+		}
+		return nil, false
+	}
+	return body, true
+}
