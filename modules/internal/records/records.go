@@ -24,6 +24,16 @@ var ErrNotFound = errors.New("records: not found")
 // was read, or when a unique value (an e-mail address) is taken.
 var ErrConflict = errors.New("records: conflict")
 
+// ErrInvalid is returned for a record that no store could hold as given: an
+// empty id, a status that is not in the list, a key longer than MaxKey, text
+// that is not valid UTF-8 or holds a NUL. Nothing was written.
+var ErrInvalid = errors.New("records: invalid record")
+
+// MaxKey is the greatest length, in bytes, of anything a record is found by:
+// ids, e-mail addresses, names of blobs, look-up values, audit chains, request
+// ids. Values that are only carried may be of any size.
+const MaxKey = 512
+
 // ErrUnavailable wraps every failure to reach the store. Callers fail closed.
 var ErrUnavailable = errors.New("records: store unavailable")
 
@@ -40,15 +50,15 @@ const (
 // Person is one entry of the directory.
 type Person struct {
 	ID       string // opaque, given by the store's caller, never reused
-	Email    string // unique, compared folded (lower case)
+	Email    string // unique, compared folded by FoldEmail
 	Name     string
 	Role     string
 	OwnerIDs []string // ids under which the CRM knows this person
 	UserType string   // "regular" or "mobile"
 	Status   Status
-	Version  int64 // changes with every write; 0 for a new person
-	Created  time.Time
-	Updated  time.Time
+	Version  int64     // changes with every write; 0 for a new person
+	Created  time.Time // set by the store, UTC, microseconds
+	Updated  time.Time // set by the store, UTC, microseconds
 }
 
 // Credential is one proof a person can give. Secret is a password hash in PHC
@@ -57,7 +67,7 @@ type Credential struct {
 	PersonID string
 	Kind     string // "password"
 	Secret   []byte
-	Updated  time.Time
+	Updated  time.Time // set by the store, UTC, microseconds
 }
 
 // CRMKey is a person's own key pair of the CRM, sealed by the vault.
@@ -65,7 +75,7 @@ type CRMKey struct {
 	PersonID string
 	Lookup   string // HMAC of the access key: finds the person without opening anything
 	Sealed   []byte
-	Updated  time.Time
+	Updated  time.Time // set by the store, UTC, microseconds
 }
 
 // Blob is a named, small thing a gateway cluster shares: signing keys, sealed.
@@ -81,26 +91,32 @@ type Revision struct {
 	Digest string
 	Source []byte
 	By     string
-	At     time.Time
+	At     time.Time // UTC, microseconds; set by the store when zero
 }
 
 // Store is the records store of one account. All methods are safe for
 // concurrent use; every write is durable when it returns. Errors wrap
-// ErrNotFound, ErrConflict or ErrUnavailable.
+// ErrNotFound, ErrConflict, ErrInvalid or ErrUnavailable; after Close every call
+// is ErrUnavailable.
 type Store interface {
 	// PutPerson inserts (Version 0) or updates (Version as read) and returns the
 	// person as stored. A stale version or a taken e-mail is ErrConflict.
 	PutPerson(ctx context.Context, p Person) (Person, error)
 	Person(ctx context.Context, id string) (Person, error)
 	PersonByEmail(ctx context.Context, email string) (Person, error)
-	People(ctx context.Context) ([]Person, error)
+	People(ctx context.Context) ([]Person, error) // ordered by id
 
+	// PutCredential inserts or replaces; a person who does not exist is ErrNotFound.
 	PutCredential(ctx context.Context, c Credential) error
 	Credential(ctx context.Context, personID, kind string) (Credential, error)
+	// DeleteCredential deletes; one that is not there is no error.
 	DeleteCredential(ctx context.Context, personID, kind string) error
 
+	// PutCRMKey inserts or replaces. A person who does not exist is ErrNotFound; a
+	// Lookup that belongs to somebody else is ErrConflict.
 	PutCRMKey(ctx context.Context, k CRMKey) error
 	CRMKey(ctx context.Context, personID string) (CRMKey, error)
+	CRMKeys(ctx context.Context) ([]CRMKey, error) // ordered by person
 	CRMKeyByLookup(ctx context.Context, lookup string) (CRMKey, error)
 
 	// PutBlob inserts (Version 0) or replaces (Version as read); otherwise ErrConflict.
@@ -110,8 +126,10 @@ type Store interface {
 	// AddRevision appends a policy revision and returns it numbered. The digest of
 	// the newest revision again adds nothing and returns that one.
 	AddRevision(ctx context.Context, r Revision) (Revision, error)
-	Revisions(ctx context.Context, limit int) ([]Revision, error) // newest first
+	Revisions(ctx context.Context, limit int) ([]Revision, error) // newest first; limit <= 0: all
 
+	// AppendAudit takes records that continue their chain's head and ErrConflict
+	// otherwise: two writers can never fork a chain.
 	audit.Sink
 	audit.Source
 
