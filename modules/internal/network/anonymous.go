@@ -85,9 +85,18 @@ func ParseAnonymous(data []byte) (*AnonymousDB, error) {
 		table: new(bart.Table[Flags]),
 	}
 	known := map[uintptr]Flags{} // networks share records
-	for result := range db.Networks() {
+	// A tree has one leaf more than nodes. A damaged one whose branches meet again
+	// has leaves without number, and walking it would never end.
+	leaves := 2 * (uint(db.Metadata.NodeCount) + 1)
+	for result := range db.Networks(maxminddb.IncludeNetworksWithoutData()) {
 		if err := result.Err(); err != nil {
 			return nil, fmt.Errorf("walking the MMDB: %w", err)
+		}
+		if leaves--; leaves == 0 {
+			return nil, errors.New("walking the MMDB: it has more networks than its tree can hold")
+		}
+		if !result.Found() {
+			continue
 		}
 		flags, ok := known[result.Offset()]
 		if !ok {

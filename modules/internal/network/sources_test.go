@@ -150,6 +150,27 @@ func TestDamagedDatabasesAreRefused(t *testing.T) {
 	}
 }
 
+// meetingTree is a tree of 28 levels in which both branches of every node meet in
+// the next one: few bytes, 2^28 networks.
+func meetingTree(t *testing.T) []byte {
+	t.Helper()
+	good := build(t, mmdbtest.Options{}, mmdbtest.Network{Prefix: "8000::/29", Flags: []string{"is_tor_exit_node"}})
+	for node := 1; node < 28; node++ {
+		rec := good[node*7 : node*7+7] // two 28-bit records a node
+		left := uint32(rec[3]>>4)<<24 | uint32(rec[0])<<16 | uint32(rec[1])<<8 | uint32(rec[2])
+		rec[3] = byte(left>>24)<<4 | byte(left>>24)
+		copy(rec[4:], rec[:3])
+	}
+	return good
+}
+
+func TestATreeThatNeverEndsIsRefused(t *testing.T) {
+	begin := time.Now()
+	if _, err := ParseAnonymous(meetingTree(t)); err == nil || !strings.Contains(err.Error(), "more networks") {
+		t.Errorf("error %v after %v: a damaged file would keep the watcher busy for ever", err, time.Since(begin))
+	}
+}
+
 func FuzzAnonymous(f *testing.F) {
 	f.Add(data(f, "mmdb", "anonymous-ip.mmdb"))
 	f.Add(build(f, mmdbtest.Options{Traits: true}, mmdbtest.Demo[0]))
