@@ -34,6 +34,7 @@ var hints = map[policy.Reason]string{
 	policy.IPNotAllowed:     networkHint,
 	policy.IPReputation:     networkHint,
 	policy.Throttled:        "Nothing is lost. Wait until the time below, then try again.",
+	policy.Locked:           "Ask your administrator why, and for how long.",
 	policy.NoSession:        formHint,
 	policy.SessionExpired:   formHint,
 	policy.SessionIdle:      formHint,
@@ -80,7 +81,9 @@ func (p *Portal) refusalPage(w http.ResponseWriter, r *http.Request, x Refusal) 
 	}
 	switch {
 	case x.Reason == policy.Locked:
-		v.Hint = ""
+		if x.Message != "" {
+			v.Hint = ""
+		}
 		v.SignOut = true
 	case x.Reason == policy.CRMSession:
 		v.SignOut = true

@@ -97,6 +97,10 @@ func finePath(path string) bool {
 			return false
 		}
 	}
+	first, _, params := strings.Cut(segments[0], ";")
+	if params && Owns("/"+first) {
+		return false
+	}
 	return !Owns(folded) || returnable(folded)
 }
 
