@@ -67,7 +67,8 @@ type FieldUse struct {
 	Field  string // the map's name of the field, or "" when the map does not know it
 	Name   string // the name as the request wrote it
 	Use    Use
-	Empty  bool // Write: the value is null or ""
+	Empty  bool   // Write: the value is null or ""
+	Op     string // Filter, Lookup: the operator as the request wrote it; "" when not known
 }
 
 // Operation is what one request, or one item of a batch, does to the CRM. It is
@@ -90,6 +91,12 @@ type Operation struct {
 	NoTouch bool       // does not count as activity for the idle timeout
 	Item    int        // index within a batch, 0 otherwise
 	Route   *Route     // where it came from; response shape, paging, not-found shape
+
+	Also      bool     // a further effect of the item's first operation, whose Route describes the answer
+	Limit     int      // records asked for at most; 0 when the request does not say
+	Columns   []string // columns by position, when the answer is a matrix of what was asked for
+	Callbacks []string // URLs the CRM is asked to send results to
+	Bases     []string // times or versions the client's changes build on, one per record written
 }
 
 // Ref names one record of one entity.

@@ -1,0 +1,181 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var allFormats = []Format{FormatJSON, FormatNDJSON, FormatCSV, FormatHTML, FormatPage, FormatXML, FormatXLSX, FormatSSE,
+	FormatWebSocket, FormatMultipart, FormatOpaque, FormatNone}
+
+// response reads a shape in place, the name of one, or one with "use" and more.
+func (d *decoder) response(n *yaml.Node) *Response {
+	r := &Response{Format: FormatJSON}
+	used := func(n *yaml.Node) {
+		shape := d.responses[n.Value]
+		if n.Kind != yaml.ScalarNode || shape == nil {
+			d.fail(n, "declare it under responses:, above where it is used"+closest(n.Value, mapKeys(d.responses)), "unknown response shape %q", shorten(n.Value))
+			return
+		}
+		*r = *shape
+	}
+	if n.Kind == yaml.ScalarNode {
+		used(n)
+		return r
+	}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "use" {
+			used(n.Content[i+1])
+		}
+	}
+	pointers := func(to *[]Pointer, what string) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			d.list(n, func(i *yaml.Node) {
+				if p, ok := d.pointer(i, what); ok {
+					*to = append(*to, p)
+				}
+			})
+		}
+	}
+	d.object(n, "response", keys{
+		"use":       func(*yaml.Node) {},
+		"format":    setWord(d, &r.Format, "format", allFormats...),
+		"prefix":    d.setName(&r.Prefix, "prefix"),
+		"records":   func(n *yaml.Node) { r.Records = d.recordSets(n) },
+		"single":    d.setFlag(&r.Single, "single"),
+		"not_found": func(n *yaml.Node) { r.NotFound = d.canned(n) },
+		"empty":     func(n *yaml.Node) { r.Empty = d.canned(n) },
+		"inject":    func(n *yaml.Node) { r.Inject = d.inject(n) },
+		"total":     d.setName(&r.Total, "total"),
+		"links":     pointers(&r.Links, "links"),
+		"cursors":   pointers(&r.Cursors, "cursors"),
+		"metadata":  pointers(&r.Metadata, "metadata"),
+		"messages":  d.setFlag(&r.Messages, "messages"),
+		"errors":    func(n *yaml.Node) { r.Errors = d.errorShape(n) },
+	})
+	return r
+}
+
+func (d *decoder) canned(n *yaml.Node) *Canned {
+	c := &Canned{Status: 200, ContentType: "application/json"}
+	d.object(n, "canned answer", keys{
+		"status":       d.setNumber(&c.Status, "status", 100, 599),
+		"content_type": d.setName(&c.ContentType, "content_type"),
+		"body":         d.setText(&c.Body, "body"),
+	})
+	return c
+}
+
+func (d *decoder) inject(n *yaml.Node) *Inject {
+	i := &Inject{}
+	d.object(n, "inject", keys{
+		"query": d.setName(&i.Query, "query"),
+		"body":  func(n *yaml.Node) { i.InBody = true; d.setPointer(&i.Body, "body")(n) },
+		"many":  setWord(d, &i.Many, "way of many", "comma"),
+	})
+	if count(i.Query != "", i.InBody) != 1 {
+		d.fail(n, "give one of query, body", "inject needs one place in the request")
+	}
+	if !i.Body.Fixed() {
+		d.fail(n, "point at one place, without *", "inject cannot write to many places")
+	}
+	return i
+}
+
+func (d *decoder) recordSets(n *yaml.Node) []*RecordSet {
+	var out []*RecordSet
+	d.list(n, func(item *yaml.Node) { out = append(out, d.recordSet(item)) })
+	return out
+}
+
+func (d *decoder) recordSet(n *yaml.Node) *RecordSet {
+	s := &RecordSet{Style: ObjectRecord}
+	if n.Kind == yaml.ScalarNode { // records: /Leads/*
+		d.setPointer(&s.At, "records")(n)
+		return s
+	}
+	at := false
+	d.object(n, "record set", keys{
+		"at":      func(n *yaml.Node) { at = true; d.setPointer(&s.At, "at")(n) },
+		"style":   setWord(d, &s.Style, "record style", ObjectRecord, PairsRecord, IDRecord, IDNameRecord, MatrixRecord, HistoryRecord),
+		"entity":  d.setName(&s.Entity, "entity"),
+		"set":     d.setName(&s.Set, "set"),
+		"total":   func(n *yaml.Node) { var p Pointer; d.setPointer(&p, "total")(n); s.Total = &p },
+		"owner":   d.setTexts(&s.Owner, "owner"),
+		"id":      d.setTexts(&s.ID, "id"),
+		"name":    d.setTexts(&s.Name, "name"),
+		"value":   d.setTexts(&s.Value, "value"),
+		"columns": func(n *yaml.Node) { s.Columns = d.columns(n) },
+		"parts":   func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { s.Parts = append(s.Parts, d.part(i)) }) },
+		"nested":  func(n *yaml.Node) { s.Nested = d.recordSets(n) },
+	})
+	switch {
+	case !at:
+		d.fail(n, "give at, such as /Leads/*", "a record set does not say where its records are")
+	case (s.Style == PairsRecord || s.Style == HistoryRecord) && (len(s.Name) == 0 || len(s.Value) == 0):
+		d.fail(n, "give name and value", "records as %s need the members that hold name and value", s.Style)
+	case (s.Style == MatrixRecord) != (s.Columns != nil):
+		d.fail(n, "give style: matrix and columns together", "a matrix has columns, and nothing else has")
+	}
+	if s.Total != nil && !s.Total.Fixed() {
+		d.fail(n, "point at one place, without *", "total cannot stand in many places")
+	}
+	return s
+}
+
+func (d *decoder) part(n *yaml.Node) *Part {
+	p := &Part{}
+	d.object(n, "part", keys{
+		"at":     d.setPointer(&p.At, "at"),
+		"style":  setWord(d, &p.Style, "part style", "pairs", "map"),
+		"name":   d.setTexts(&p.Name, "name"),
+		"value":  d.setTexts(&p.Value, "value"),
+		"nested": d.setTexts(&p.Nested, "nested"),
+		"entity": d.setName(&p.Entity, "entity"),
+	})
+	switch {
+	case len(p.At.Steps) == 0:
+		d.fail(n, "give at, such as Fields", "a part does not say where it is")
+	case p.Style == "":
+		d.fail(n, "give style: pairs or map", "a part does not say how it is written")
+	case p.Style == "pairs" && (len(p.Name) == 0 || len(p.Value) == 0):
+		d.fail(n, "give name and value", "pairs need the members that hold name and value")
+	}
+	return p
+}
+
+func (d *decoder) columns(n *yaml.Node) *Columns {
+	c := &Columns{}
+	d.object(n, "columns", keys{
+		"at":      func(n *yaml.Node) { var p Pointer; d.setPointer(&p, "at")(n); c.At = &p },
+		"rows":    func(n *yaml.Node) { var p Pointer; d.setPointer(&p, "rows")(n); c.Rows = &p },
+		"request": d.setFlag(&c.Request, "request"),
+	})
+	if (c.At != nil) == c.Request {
+		d.fail(n, "give one of at, request: true", "columns need one place to come from")
+	}
+	return c
+}
+
+// linkRecords checks entities and paths of record sets.
+func (d *decoder) linkRecords(n *yaml.Node, r *Route, sets []*RecordSet, captures map[string]bool) {
+	for _, s := range sets {
+		if strings.Contains(s.Entity, "{") {
+			d.entityRef(n, s.Entity, captures)
+		} else if s.Entity != "" {
+			d.needEntity(n, s.Entity)
+		} else if r.Entity == "" {
+			d.fail(n, "give entity in the record set or the route", "route %q answers records of no entity", r.ID)
+		}
+		for _, p := range s.Parts {
+			if p.Entity != "" {
+				d.needEntity(n, p.Entity)
+			}
+		}
+		d.linkRecords(n, r, s.Nested, captures)
+	}
+}

@@ -1,0 +1,350 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// read goes through everything a request can say: parameters, captures,
+// headers, form fields and body.
+func (rd *reading) read() error {
+	shape := rd.route.Request
+	if err := rd.params(rd.request.Query, shape.params, shape.bracket, "query"); err != nil {
+		return err
+	}
+	for _, read := range shape.simple {
+		if err := rd.readSimple(read); err != nil {
+			return err
+		}
+	}
+	switch shape.Body {
+	case FormBody:
+		if rd.body != nil {
+			if err := rd.params(rd.body.form, shape.forms, nil, "form"); err != nil {
+				return err
+			}
+		}
+	case JSONBody:
+		if rd.body != nil && rd.body.doc != nil {
+			if err := rd.walk(rd.body.doc, shape.tree, nil); err != nil {
+				return err
+			}
+		}
+	case MultipartBody, XMLBody, GraphQLBody:
+		rd.unknown("body as " + string(shape.Body))
+	}
+	for _, read := range shape.Reads {
+		if read.Required {
+			there, err := rd.present(read.Source)
+			if err != nil {
+				return err
+			}
+			if !there {
+				return fmt.Errorf("%w: %s is missing", ErrUnreadable, read.Source)
+			}
+		}
+	}
+	if shape.Page != nil {
+		return rd.page(shape.Page)
+	}
+	return nil
+}
+
+// params reads query parameters or form fields. The ones nobody declared are
+// unknown uses; the CRM's own credentials are the gate's business.
+func (rd *reading) params(from map[string][]string, reads map[string]*Read, brackets []*Read, what string) error {
+	for name, values := range from {
+		var buf [64]byte
+		fold := AppendFold(buf[:0], []byte(name))
+		read := reads[string(fold)]
+		if read == nil {
+			if rd.credential(name) || rd.bracketed(name, brackets) {
+				continue
+			}
+			rd.unknown(what + " " + name)
+			continue
+		}
+		for ; read != nil; read = read.next {
+			for i := range values {
+				if err := rd.take(read, &value{kind: '"', text: values[i]}, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return rd.checkLimit()
+}
+
+func (rd *reading) credential(name string) bool {
+	for _, c := range rd.m.Credentials.Query {
+		if foldsTo(name, Fold(c)) {
+			return true
+		}
+	}
+	return false
+}
+
+// bracketed reads a parameter such as filter[phone][_contains].
+func (rd *reading) bracketed(name string, brackets []*Read) bool {
+	base, rest, ok := strings.Cut(name, "[")
+	if !ok || len(brackets) == 0 || !strings.HasSuffix(rest, "]") {
+		return false
+	}
+	for _, read := range brackets {
+		if !foldsTo(base, Fold(read.Source.Query)) {
+			continue
+		}
+		field, op := "", ""
+		for _, seg := range strings.Split(strings.TrimSuffix(rest, "]"), "][") {
+			_, err := strconv.Atoi(seg)
+			operator := strings.HasPrefix(seg, "_") || strings.HasPrefix(seg, "$")
+			switch {
+			case err == nil || seg == "":
+			case operator && field == "":
+			case operator:
+				op = seg
+			case field == "":
+				field = seg
+			default:
+				rd.unknown("query " + name)
+				return true
+			}
+		}
+		if field == "" {
+			return false
+		}
+		rd.name(rd.entityOf(read), field, read.Use, op)
+		return true
+	}
+	return false
+}
+
+// readSimple reads a capture or a header.
+func (rd *reading) readSimple(read *Read) error {
+	if read.Source.Capture != "" {
+		if text, ok := rd.capture(read.Source.Capture); ok {
+			return rd.take(read, &value{kind: '"', text: text}, read.Source.Capture)
+		}
+		return nil
+	}
+	values, _ := requestValues(rd.request, read.Source)
+	for i := range values {
+		if err := rd.take(read, &value{kind: '"', text: values[i]}, read.Source.Header); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// page notes how many records are asked for.
+func (rd *reading) page(p *Paging) error {
+	if p.Size == nil {
+		rd.limit = p.Usual
+		return nil
+	}
+	text := ""
+	if p.Size.InBody {
+		if rd.body != nil && rd.body.doc != nil {
+			v, err := rd.body.doc.at(p.Size.Body)
+			if err != nil {
+				return fmt.Errorf("%w: %s: %w", ErrUnreadable, p.Size.Body, err)
+			}
+			if v != nil {
+				text, _ = v.scalar()
+			}
+		}
+	} else if values, ok := requestValues(rd.request, *p.Size); ok {
+		if len(values) > 1 {
+			return fmt.Errorf("%w: %s stands there twice", ErrUnreadable, p.Size)
+		}
+		text = values[0]
+	}
+	rd.limit = p.Usual
+	if n, err := strconv.Atoi(strings.TrimSpace(text)); err == nil && n > 0 {
+		rd.limit = n
+	} else if text != "" {
+		rd.limit = p.Max // not a number: the CRM may take it for everything
+	}
+	if p.Max > 0 {
+		rd.limit = min(rd.limit, p.Max)
+	}
+	return nil
+}
+
+// trail is the way from the root to a place, for messages only.
+type trail struct {
+	up    *trail
+	name  string
+	index int
+}
+
+func (t *trail) String() string {
+	if t == nil {
+		return ""
+	}
+	if t.index >= 0 {
+		return t.up.String() + "/" + strconv.Itoa(t.index)
+	}
+	return t.up.String() + "/" + t.name
+}
+
+// wrong is a value of another shape than the map declares.
+func wrong(t *trail, what string) error {
+	at := t.String()
+	if at == "" {
+		at = "/"
+	}
+	return fmt.Errorf("%w: body %s is not %s", ErrUnreadable, at, what)
+}
+
+// walk goes through a body along the tree of declared places.
+func (rd *reading) walk(v *value, p *place, t *trail) error {
+	for _, read := range p.reads {
+		var err error
+		if read.As == AsObject {
+			err = rd.object(read, v, p, t)
+		} else {
+			err = rd.takeAt(read, v, t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(p.reads) > 0 && p.leaf() || v.kind == 'n' {
+		return rd.checkLimit()
+	}
+	switch v.kind {
+	case '{':
+		if len(p.members) == 0 && p.keyed == nil {
+			if len(p.reads) > 0 {
+				return nil
+			}
+			return wrong(t, "what the map declares")
+		}
+		return rd.walkObject(v, p, t)
+	case '[':
+		if p.elements == nil && len(p.byIndex) == 0 {
+			return wrong(t, "what the map declares")
+		}
+		for i := range v.items {
+			child := p.byIndex[i]
+			if child == nil {
+				child = p.elements
+			}
+			if child == nil {
+				rd.unknown("body " + (&trail{t, "", i}).String())
+				continue
+			}
+			if err := rd.walk(&v.items[i], child, &trail{t, "", i}); err != nil {
+				return err
+			}
+		}
+		return rd.checkLimit()
+	}
+	return wrong(t, "an object or a list")
+}
+
+// walkObject follows the declared members; two spellings of one declared name
+// cannot be read. Members an AsObject read takes for fields are not unknown.
+func (rd *reading) walkObject(v *value, p *place, t *trail) error {
+	fields := false
+	for _, read := range p.reads {
+		fields = fields || read.As == AsObject
+	}
+	var seen map[*place]bool
+	for i, name := range v.names {
+		var buf [64]byte
+		child := p.members[string(AppendFold(buf[:0], []byte(name)))]
+		if child != nil {
+			if seen[child] {
+				return wrong(&trail{t, name, -1}, "there once: two spellings of one name")
+			}
+			if seen == nil {
+				seen = make(map[*place]bool, len(v.names))
+			}
+			seen[child] = true
+		} else if child = p.keyed; child == nil {
+			if !fields {
+				rd.unknown("body " + (&trail{t, name, -1}).String())
+			}
+			continue
+		}
+		if err := rd.walk(&v.items[i], child, &trail{t, name, -1}); err != nil {
+			return err
+		}
+	}
+	return rd.checkLimit()
+}
+
+// entityOf returns the entity a read speaks of; nil when there is none.
+func (rd *reading) entityOf(read *Read) *Entity {
+	if read.Entity == "" {
+		return rd.entity
+	}
+	return rd.resolve(read.Entity)
+}
+
+// unknown notes something that may be a query and that nobody could read. On
+// routes without an entity there is nothing it could ask about.
+func (rd *reading) unknown(name string) {
+	if rd.entity == nil && len(rd.route.Also) == 0 {
+		return
+	}
+	entity := ""
+	if rd.entity != nil {
+		entity = rd.entity.Name
+	}
+	rd.named++
+	rd.uses = append(rd.uses, FieldUse{Entity: entity, Name: name, Use: Unknown})
+}
+
+// name notes one use of a field by its wire name, which may lead through other
+// records ("party.phone") where the map says names have parts.
+func (rd *reading) name(e *Entity, wire string, use Use, op string) {
+	wire = strings.TrimSpace(wire)
+	if wire == "" {
+		return
+	}
+	if e == nil {
+		rd.unknown(wire)
+		return
+	}
+	rd.named++
+	if f := e.FieldByName(wire); f != nil {
+		rd.uses = append(rd.uses, FieldUse{Entity: e.Name, Field: f.Name, Name: wire, Use: use, Op: op})
+		return
+	}
+	parts := []string{wire}
+	if rd.m.NamePath != "" {
+		parts = strings.Split(wire, rd.m.NamePath)
+	}
+	at := e
+	for _, part := range parts[:len(parts)-1] {
+		f := at.FieldByName(part)
+		if f == nil || f.Entity == "" {
+			rd.uses = append(rd.uses, FieldUse{Entity: e.Name, Name: wire, Use: Unknown, Op: op})
+			return
+		}
+		at = rd.m.Entities[f.Entity]
+	}
+	last := parts[len(parts)-1]
+	u := FieldUse{Entity: at.Name, Name: wire, Use: use, Op: op}
+	if f := at.FieldByName(last); f != nil {
+		u.Field = f.Name
+	} else if last == "" {
+		u.Use = Unknown
+	}
+	rd.uses = append(rd.uses, u)
+}
+
+// checkLimit refuses requests that name more than the map allows.
+func (rd *reading) checkLimit() error {
+	if rd.named > rd.m.MaxItems {
+		return fmt.Errorf("%w: it names more than %d records and fields", ErrUnreadable, rd.m.MaxItems)
+	}
+	return nil
+}

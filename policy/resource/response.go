@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+// Format is the format an operation answers in, whatever its Content-Type says.
+type Format string
+
+// The formats a map can declare. Which of them can be rewritten is the concern
+// of the engines; what none of them reads is refused to restricted people.
+const (
+	FormatJSON      Format = "json"
+	FormatNDJSON    Format = "ndjson"
+	FormatCSV       Format = "csv"
+	FormatHTML      Format = "html" // a page with record data
+	FormatPage      Format = "page" // a page without record data
+	FormatXML       Format = "xml"
+	FormatXLSX      Format = "xlsx"
+	FormatSSE       Format = "sse"
+	FormatWebSocket Format = "websocket"
+	FormatMultipart Format = "multipart"
+	FormatOpaque    Format = "opaque" // files, images, recordings
+	FormatNone      Format = "none"   // no body
+)
+
+// Response says what a route answers. A response without Records holds no
+// records at a known place; what is in it all the same is walked with the
+// route's entity.
+type Response struct {
+	Name     string       // the name under which the map declares it, "" for one in place
+	Format   Format       // default json
+	Prefix   string       // XSSI prefix in front of the document
+	Records  []*RecordSet //
+	Single   bool         // one record asked for by id: when it may not be seen, NotFound is the answer
+	NotFound *Canned      // nil when the map does not say
+	Empty    *Canned      // the CRM's answer for "no records", when it is not an empty list
+	Inject   *Inject      // nil when rows cannot be filtered by the CRM itself
+	Total    string       // header field that counts the records, "" for none
+	Links    []Pointer    // URLs that lead back to the CRM: next links, files
+	Cursors  []Pointer    // opaque paging positions, which may hold sort values
+	Errors   *ErrorShape  // nil for the map's
+	Messages bool         // sse, websocket: messages are records of Records; false: declared without records
+	Metadata []Pointer    // lists of field descriptions: each element or member names one field
+}
+
+// Canned is an answer of the CRM's own.
+type Canned struct {
+	Status      int
+	ContentType string // default application/json
+	Body        string
+}
+
+// Inject is a row filter the CRM applies itself: a place in the request that
+// takes the owner's id.
+type Inject struct {
+	Query  string  // query parameter, or
+	Body   Pointer // place in a JSON body, when InBody
+	InBody bool
+	Many   string // how it takes several: "comma"; "" when it takes one only
+}
+
+// RecordStyle is the way a record is written.
+type RecordStyle string
+
+// The styles of records.
+const (
+	ObjectRecord  RecordStyle = "object"  // members are fields
+	PairsRecord   RecordStyle = "pairs"   // the record is itself a list of name/value objects
+	IDRecord      RecordStyle = "id"      // the value is the record's id
+	IDNameRecord  RecordStyle = "id_name" // [id, display name]
+	MatrixRecord  RecordStyle = "matrix"  // rows by position
+	HistoryRecord RecordStyle = "history" // an object {field, old, new}: name and values of one field
+)
+
+// RecordSet is a family of records in an answer, or in a record.
+//
+// Examples: {"Leads":[{..}]} is At /Leads/*, style object. {"Leads":[{
+// "LeadPropertyList":[{"Attribute":..,"Value":..}]}]} is At /Leads/*, style
+// object, with a Part at LeadPropertyList. A list of ids is At /*, style id.
+type RecordSet struct {
+	At      Pointer      // each match is one record; relative to the record when nested
+	Style   RecordStyle  // default object
+	Entity  string       // "" for the operation's entity
+	Set     string       // name of the set for totals, "" for the pointer's text
+	Total   *Pointer     // from the root: the number that counts this set; nil for none
+	Owner   []string     // wire names of the owner's id, when other than the entity's
+	ID      []string     // wire names of the id, when other than the entity's
+	Name    []string     // pairs, history: members that hold the field's name
+	Value   []string     // pairs, history: members that hold values
+	Columns *Columns     // matrix
+	Parts   []*Part      // places inside the record that hold fields of the same record
+	Nested  []*RecordSet // records of their own inside the record; the entity's Nested come on top
+}
+
+// Part is a place inside a record that holds fields of that same record.
+type Part struct {
+	At     Pointer  // relative to the record
+	Style  string   // pairs: a list of name/value objects; map: an object whose members are fields
+	Name   []string // pairs
+	Value  []string // pairs; several for a history: OldValue, NewValue
+	Nested []string // pairs: members of a pair that hold further pairs of the same record
+	Entity string   // "" for the record's own entity
+}
+
+// Columns says where the column names of a matrix come from.
+type Columns struct {
+	At      *Pointer // from the root of the answer: the list of names
+	Rows    *Pointer // the list of rows, when At is beside it; nil when RecordSet.At matches the rows
+	Request bool     // from the request: Operation.Columns
+}
