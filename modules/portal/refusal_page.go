@@ -61,6 +61,23 @@ var hints = map[policy.Reason]string{
 	policy.Internal:         "Try again in a moment.",
 }
 
+// hint returns what a person can do about r; one follows from the status where the
+// list above has none.
+func hint(r policy.Reason) string {
+	if h, ok := hints[r]; ok {
+		return h
+	}
+	switch status := r.Status(); {
+	case status >= 500:
+		return serviceHint
+	case status == http.StatusPreconditionFailed, status == http.StatusConflict:
+		return "Somebody else may have changed it meanwhile. Load the page again and repeat your change."
+	case status == http.StatusForbidden:
+		return accessHint
+	}
+	return "Go back and try again."
+}
+
 const (
 	networkHint = "Connect to your company’s network or VPN, switch off any other proxy or anonymiser, and try again."
 	accessHint  = "If you need it for your work, ask your administrator."
@@ -72,7 +89,7 @@ const (
 func (p *Portal) refusalPage(w http.ResponseWriter, r *http.Request, x Refusal) {
 	v := refusedView{
 		base: p.base(r, x.Reason.Text()), Heading: sentence(x.Reason.Text()),
-		Message: x.Message, Hint: hints[x.Reason], Until: at(x.Until),
+		Message: x.Message, Hint: hint(x.Reason), Until: at(x.Until),
 	}
 	status := x.Reason.Status()
 	if x.RetryAfter > 0 && status != http.StatusTooEarly {

@@ -4,6 +4,7 @@
 package portal
 
 import (
+	"html/template"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,7 +62,7 @@ func TestEveryReasonInBothForms(t *testing.T) {
 			if res.StatusCode != want.Status() || !strings.Contains(body, "<h1>"+sentence(want.Text())+"</h1>") || !strings.Contains(body, testRequest) {
 				t.Errorf("%d %q: want %d, its sentence and the request number", res.StatusCode, body, want.Status())
 			}
-			if hints[want] == "" {
+			if !strings.Contains(body, template.HTMLEscapeString(hint(want))) {
 				t.Error("the page does not say what to do")
 			}
 		})
