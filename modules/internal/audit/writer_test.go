@@ -1,0 +1,500 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, opt Options) *Writer {
+	t.Helper()
+	opt.Chain = "gw"
+	w, err := Open(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+// stored checks that the store has exactly the records numbered from 0 to n-1,
+// once each, and that the chain verifies.
+func stored(t *testing.T, m *memory, n int) {
+	t.Helper()
+	report, err := Verify(t.Context(), m)
+	if err != nil || !report.OK() {
+		t.Fatalf("the chain does not verify: %+v, %v", report.Findings, err)
+	}
+	seen := map[string]int{}
+	for _, rs := range m.rs {
+		for _, r := range rs {
+			seen[r.RequestID]++
+		}
+	}
+	for i := range n {
+		if id := fmt.Sprint(i); seen[id] != 1 {
+			t.Errorf("record %s is stored %d times: the audit is not what happened", id, seen[id])
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d different records are stored, want %d", len(seen), n)
+	}
+}
+
+func numbered(i int) Record { return Record{Kind: "request", RequestID: fmt.Sprint(i)} }
+
+func put(t *testing.T, w *Writer, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		if err := w.Append(numbered(i)); err != nil {
+			t.Fatalf("record %d was not taken: %v", i, err)
+		}
+	}
+}
+
+// until waits for a state that the writer's goroutine reaches by itself.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not reached in 10 s: %s", what)
+		}
+	}
+}
+
+func TestAsyncLosesNothingOnClose(t *testing.T) {
+	m := newMemory()
+	w := open(t, Options{Store: m})
+	var wg sync.WaitGroup
+	for g := range 20 {
+		wg.Go(func() { put(t, w, g*500, g*500+500) })
+	}
+	wg.Wait()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, 10_000)
+	if len(m.batches) > 1000 {
+		t.Errorf("10,000 records took %d transactions", len(m.batches))
+	}
+	if s := w.Stats(); s.Queued != 10_000 || s.Written != 10_000 || s.Pending != 0 || s.Failed != 0 {
+		t.Errorf("counters: %+v", s)
+	}
+	var un *UnavailableError
+	if err := w.Append(numbered(1)); !errors.As(err, &un) || !errors.Is(err, ErrClosed) || !errors.Is(w.Ready(), ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Errorf("closing twice: %v", err)
+	}
+}
+
+func TestAsyncCommitsWithoutClose(t *testing.T) {
+	m := newMemory()
+	w := open(t, Options{Store: m})
+	put(t, w, 0, 3)
+	until(t, "three records in the store", func() bool { return w.Stats().Written == 3 })
+	if err := w.AppendNow(t.Context(), numbered(3)); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, 4)
+	if m.rs["gw"][0].Time.IsZero() {
+		t.Error("a record without time was stored without time")
+	}
+}
+
+func TestChainGoesOnAfterRestart(t *testing.T) {
+	m := newMemory()
+	for i := range 3 {
+		w := open(t, Options{Store: m})
+		put(t, w, i*10, i*10+10)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored(t, m, 30)
+}
+
+func TestStrict(t *testing.T) {
+	m := newMemory()
+	w := open(t, Options{Store: m, Strict: true})
+	var wg sync.WaitGroup
+	block := make(chan struct{})
+	m.set(func(m *memory) { m.block = block })
+	for i := range 64 {
+		wg.Go(func() {
+			if err := w.Append(numbered(i)); err != nil {
+				t.Errorf("record %d: %v", i, err)
+			}
+		})
+	}
+	until(t, "64 callers wait", func() bool { return w.Stats().Queued == 64 })
+	if n := w.Stats().Written; n != 0 {
+		t.Errorf("%d callers were told their record is stored before it was", n)
+	}
+	m.set(func(m *memory) { m.block = nil })
+	close(block)
+	wg.Wait()
+	stored(t, m, 64)
+	if len(m.batches) > 3 {
+		t.Errorf("64 waiting callers took %d transactions", len(m.batches))
+	}
+	m.set(func(m *memory) { m.away = true })
+	var un *UnavailableError
+	if err := w.Append(numbered(99)); !errors.As(err, &un) || !errors.Is(err, errAway) {
+		t.Errorf("with the store away Append gives %v: the request would pass unrecorded", err)
+	}
+	m.set(func(m *memory) { m.away = false })
+	if err := w.Append(numbered(64)); err != nil {
+		t.Errorf("with the store back: %v", err)
+	}
+	stored(t, m, 65)
+	if s := w.Stats(); s.Failed != 1 || !s.StoreUp {
+		t.Errorf("counters: %+v", s)
+	}
+}
+
+func TestAppendNowGivesUp(t *testing.T) {
+	m := newMemory()
+	block := make(chan struct{})
+	m.block = block
+	w := open(t, Options{Store: m, Strict: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.AppendNow(ctx, numbered(0)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller whose request ended got %v", err)
+	}
+	close(block)
+}
+
+func TestSpool(t *testing.T) {
+	m := newMemory()
+	path := filepath.Join(t.TempDir(), "audit.spool")
+	w := open(t, Options{Store: m, Spool: path, Retry: 20 * time.Millisecond, Batch: 8})
+	put(t, w, 0, 5)
+	until(t, "five stored", func() bool { return w.Stats().Written == 5 })
+	m.set(func(m *memory) { m.away = true })
+	put(t, w, 5, 50)
+	if err := w.AppendNow(t.Context(), numbered(50)); err != nil {
+		t.Errorf("with the store away and the spool open: %v", err)
+	}
+	s := w.Stats()
+	if s.InSpool != 46 || s.StoreUp || s.Spooled != 46 {
+		t.Errorf("counters: %+v", s)
+	}
+	if b, _ := os.ReadFile(path); bytes.Count(b, []byte("\n")) != 46 {
+		t.Errorf("a waiting caller went on and the file has %d records", bytes.Count(b, []byte("\n")))
+	}
+	if fi, _ := os.Stat(path); fi.Mode().Perm() != 0o600 {
+		t.Errorf("the spool has mode %v", fi.Mode())
+	}
+	if err := w.Ready(); err != nil {
+		t.Errorf("with room in the spool requests are refused: %v", err)
+	}
+	m.set(func(m *memory) { m.away = false })
+	until(t, "the spool is empty", func() bool { s := w.Stats(); return s.InSpool == 0 && s.StoreUp })
+	put(t, w, 51, 60)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, 60)
+	if fi, _ := os.Stat(path); fi.Size() != 0 {
+		t.Errorf("an empty spool has %d bytes", fi.Size())
+	}
+}
+
+func TestSpoolSurvivesRestart(t *testing.T) {
+	m := newMemory()
+	path := filepath.Join(t.TempDir(), "audit.spool")
+	w := open(t, Options{Store: m, Spool: path, Retry: time.Hour})
+	put(t, w, 0, 5)
+	until(t, "stored", func() bool { return w.Stats().Written == 5 })
+	m.set(func(m *memory) { m.refuses = true })
+	put(t, w, 5, 20)
+	if err := w.Close(); err != nil {
+		t.Fatalf("closing with the store away and room in the spool: %v", err)
+	}
+	// Still refusing: the records stay, and the chain goes on behind them.
+	w = open(t, Options{Store: m, Spool: path, Retry: time.Hour})
+	put(t, w, 20, 30)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{Chain: "gw", Store: m, Spool: path, Strict: true}); err == nil {
+		t.Error("a strict writer opened with records it cannot store")
+	}
+	m.set(func(m *memory) { m.refuses = false })
+	w = open(t, Options{Store: m, Spool: path, Strict: true})
+	if err := w.Append(numbered(30)); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, 31)
+}
+
+func TestUncertainCommitIsStoredOnce(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		m := newMemory()
+		w := open(t, Options{Store: m, Strict: strict, Spool: filepath.Join(t.TempDir(), "s"), Retry: time.Millisecond})
+		m.set(func(m *memory) { m.lost = 1 })
+		err := w.AppendNow(t.Context(), numbered(0))
+		if (err != nil) != strict {
+			t.Errorf("strict %v: %v", strict, err)
+		}
+		m.set(func(m *memory) { m.away = false })
+		if err := w.AppendNow(t.Context(), numbered(1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		stored(t, m, 2)
+	}
+}
+
+func TestCrashBetweenStoreAndSpool(t *testing.T) {
+	m := newMemory()
+	path := filepath.Join(t.TempDir(), "audit.spool")
+	w := open(t, Options{Store: m, Spool: path, Retry: time.Hour, Batch: 4})
+	m.set(func(m *memory) { m.refuses = true })
+	put(t, w, 0, 30)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.set(func(m *memory) { m.refuses = false })
+	w = open(t, Options{Store: m, Spool: path, Batch: 4})
+	put(t, w, 30, 35)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The file as if it had never been emptied, with half of it not yet stored.
+	for _, have := range []int{35, 30, 17, 16, 1} {
+		if err := os.WriteFile(path, left, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.set(func(m *memory) { m.rs["gw"] = m.rs["gw"][:have:have] })
+		w = open(t, Options{Store: m, Spool: path, Batch: 4})
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		stored(t, m, max(have, 30))
+	}
+}
+
+func TestSpoolFull(t *testing.T) {
+	m := newMemory()
+	m.refuses = true
+	opt := Options{Store: m, Spool: filepath.Join(t.TempDir(), "s"), SpoolBytes: 4000, Retry: 5 * time.Millisecond, Batch: 2}
+	w := open(t, opt)
+	n := 0
+	for ; n < 10_000; n++ {
+		if err := w.Append(numbered(n)); err != nil {
+			var un *UnavailableError
+			if !errors.As(err, &un) || !errors.Is(err, errSpoolFull) {
+				t.Errorf("a full spool gives %v", err)
+			}
+			break
+		}
+		if n%10 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if n == 10_000 {
+		t.Fatal("10,000 records were taken into a spool of 4,000 bytes")
+	}
+	if err := w.Ready(); !errors.Is(err, errSpoolFull) {
+		t.Errorf("with a full spool Ready says %v", err)
+	}
+	m.set(func(m *memory) { m.refuses = false })
+	until(t, "records are taken again", func() bool { return w.Ready() == nil })
+	put(t, w, n, n+5)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, n+5)
+}
+
+func TestCloseSaysWhatIsLost(t *testing.T) {
+	m := newMemory()
+	w := open(t, Options{Store: m, Interval: time.Hour})
+	m.set(func(m *memory) { m.away = true })
+	put(t, w, 0, 7)
+	var un *UnavailableError
+	if err := w.Close(); !errors.As(err, &un) || un.Lost != 7 || !errors.Is(err, errAway) {
+		t.Errorf("seven records found no place and Close says %v", err)
+	}
+	if n := w.Stats().Failed; n != 7 {
+		t.Errorf("%d records are counted as failed", n)
+	}
+}
+
+func TestQueueFullWaits(t *testing.T) {
+	m := newMemory()
+	block := make(chan struct{})
+	m.block = block
+	w := open(t, Options{Store: m, Queue: 4, Batch: 2})
+	done := make(chan struct{})
+	go func() { put(t, w, 0, 20); close(done) }()
+	until(t, "the queue is full", func() bool { return w.Stats().Pending == 4 })
+	select {
+	case <-done:
+		t.Error("20 records were taken into a queue of 4")
+	default:
+	}
+	m.set(func(m *memory) { m.block = nil })
+	close(block)
+	<-done
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, 20)
+}
+
+func TestTwoWritersOnOneChain(t *testing.T) {
+	m := newMemory()
+	a, b := open(t, Options{Store: m}), open(t, Options{Store: m})
+	for i := range 20 {
+		if err := []*Writer{a, b}[i%2].AppendNow(t.Context(), numbered(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored(t, m, 20)
+	if n := a.Stats().Resealed + b.Stats().Resealed; n != 19 {
+		t.Errorf("%d records were numbered anew, 19 had to be", n)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	m := newMemory()
+	path := filepath.Join(t.TempDir(), "audit.spool")
+	w := open(t, Options{Store: m, Spool: path, Retry: time.Hour})
+	m.set(func(m *memory) { m.refuses = true })
+	put(t, w, 0, 3)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(good), "\n")
+	for _, c := range []struct{ name, content, want string }{
+		{"changed", strings.Replace(string(good), `"request_id":"1"`, `"request_id":"9"`, 1), "audit.spool:2: record 2 is not what was written"},
+		{"taken out", lines[0] + lines[2], "audit.spool:2: record 3 does not follow record 1"},
+		{"swapped", lines[1] + lines[0], "audit.spool:2: record 1 does not follow record 2"},
+		{"garbage", lines[0] + "what\n" + lines[1], "audit.spool:2: the line is no audit record"},
+		{"binary", "\x00\x01\n", "audit.spool:1: the line is no audit record"},
+		{"empty line", lines[0] + "\n", "audit.spool:2: the line is no audit record"},
+	} {
+		if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Options{Chain: "gw", Store: m, Spool: path})
+		var bad *SpoolError
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with %q", c.name, err, c.want)
+		}
+		if after, _ := os.ReadFile(path); string(after) != c.content {
+			t.Errorf("%s: the file was changed", c.name)
+		}
+	}
+	// A line that a crash cut short was never acknowledged.
+	if err := os.WriteFile(path, []byte(lines[0]+lines[1]+lines[2][:40]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.set(func(m *memory) { m.refuses = false })
+	w = open(t, Options{Store: m, Spool: path})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, m, 2)
+
+	m.set(func(m *memory) { m.away = true })
+	for name, opt := range map[string]Options{
+		"store away":         {Chain: "gw", Store: m},
+		"no chain":           {Store: m},
+		"no store":           {Chain: "gw"},
+		"spool in no folder": {Chain: "gw", Store: newMemory(), Spool: filepath.Join(path, "x", "y")},
+		"spool is a folder":  {Chain: "gw", Store: newMemory(), Spool: t.TempDir()},
+	} {
+		if _, err := Open(t.Context(), opt); err == nil {
+			t.Errorf("%s: opened", name)
+		}
+	}
+}
+
+func FuzzSpool(f *testing.F) {
+	rs := []Record{{Kind: "request"}, {Kind: "sign_in", Records: []string{"a"}}}
+	Seal(Head{Chain: "c"}, rs)
+	path := filepath.Join(f.TempDir(), "seed")
+	s, err := openSpool(path, 1<<20)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := errors.Join(s.append(rs), s.close()); err != nil {
+		f.Fatal(err)
+	}
+	seed, _ := os.ReadFile(path)
+	f.Add(seed)
+	f.Add(seed[:len(seed)-3])
+	f.Add([]byte("{}\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		path := filepath.Join(t.TempDir(), "spool")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openSpool(path, 1<<20)
+		if err != nil {
+			return
+		}
+		defer s.close()
+		rs, _, err := s.next(1 << 20)
+		if err != nil || int64(len(rs)) != s.count {
+			t.Fatalf("a spool that was accepted holds %d records and gives %d, %v", s.count, len(rs), err)
+		}
+		for i := range rs {
+			if HashOf(&rs[i]) != rs[i].Hash {
+				t.Fatal("a changed record was accepted")
+			}
+		}
+	})
+}
+
+type nowhere struct{ *memory }
+
+func (nowhere) AppendAudit(context.Context, []Record) error { return nil }
+
+func BenchmarkAppendAsync(b *testing.B) {
+	w, err := Open(b.Context(), Options{Chain: "gw", Store: nowhere{newMemory()}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := full()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		if err := w.Append(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
