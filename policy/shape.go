@@ -151,7 +151,7 @@ var templateShape = section(
 	key{Name: "mobile", Shape: mobileShape, Example: "{offline: false}", Doc: "Mobile permissions."},
 )
 
-func cell(keys ...key) *sh {
+func accessShape(keys ...key) *sh {
 	w := word("full", "none")
 	if len(keys) > 0 {
 		w.Or = section(key{Name: "partial", Shape: section(keys...), Required: true, Example: "{" + keys[0].Name + ": " + keys[0].Example + "}", Doc: "Everything but what is listed."})
@@ -168,17 +168,17 @@ var (
 )
 
 var entityShape = section(
-	key{Name: "view", Shape: cell(maskKey, hideKey, typesKey), Default: "full", Example: "{partial: {mask: [phone]}}", Doc: "Seeing records."},
-	key{Name: "create", Shape: cell(denyKey, typesKey), Default: "full", Example: "none", Doc: "Making records."},
-	key{Name: "edit", Shape: cell(denyKey, fillKey, typesKey), Default: "full", Example: "{partial: {deny: [score]}}", Doc: "Changing records. Masked and hidden fields cannot be changed in any case."},
-	key{Name: "delete", Shape: cell(typesKey), Default: "full", Example: "none", Doc: "Deleting records."},
-	key{Name: "export", Shape: cell(typesKey), Default: "full", Example: "none", Doc: "Exporting records; exports show what view shows."},
-	key{Name: "import", Shape: cell(typesKey), Default: "full", Example: "none", Doc: "Importing records."},
-	key{Name: "mark_complete", Shape: cell(typesKey), Default: "full", Example: "none", Doc: "Marking tasks complete."},
+	key{Name: "view", Shape: accessShape(maskKey, hideKey, typesKey), Default: "full", Example: "{partial: {mask: [phone]}}", Doc: "Seeing records."},
+	key{Name: "create", Shape: accessShape(denyKey, typesKey), Default: "full", Example: "none", Doc: "Making records."},
+	key{Name: "edit", Shape: accessShape(denyKey, fillKey, typesKey), Default: "full", Example: "{partial: {deny: [score]}}", Doc: "Changing records. Masked and hidden fields cannot be changed in any case."},
+	key{Name: "delete", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Deleting records."},
+	key{Name: "export", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Exporting records; exports show what view shows."},
+	key{Name: "import", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Importing records."},
+	key{Name: "mark_complete", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Marking tasks complete."},
 	key{Name: "bulk", Example: "{delete: none}", Doc: "The same actions on many records in one request; both the single and the bulk cell must allow.", Shape: section(
-		key{Name: "create", Shape: cell(), Default: "full", Example: "none", Doc: "Making many."},
-		key{Name: "edit", Shape: cell(), Default: "full", Example: "none", Doc: "Changing many."},
-		key{Name: "delete", Shape: cell(), Default: "full", Example: "none", Doc: "Deleting many."},
+		key{Name: "create", Shape: accessShape(), Default: "full", Example: "none", Doc: "Making many."},
+		key{Name: "edit", Shape: accessShape(), Default: "full", Example: "none", Doc: "Changing many."},
+		key{Name: "delete", Shape: accessShape(), Default: "full", Example: "none", Doc: "Deleting many."},
 	)},
 	key{Name: "rows", Shape: rows, Default: "all", Example: "own", Doc: "Which records of the entity; only for entities whose owner the map knows."},
 	key{Name: "unknown_fields", Shape: unknown, Default: "defaults.unknown_fields", Example: "hide", Doc: "Fields the map does not know: shown, shown with anything that looks personal masked, masked, hidden."},

@@ -146,4 +146,5 @@ type Plan struct {
 	Fallback *Entity // table for whatever the tree does not claim
 	NotFound *Canned // answer when the single record asked for is not visible
 	MaxRows  int     // records let through per set; 0 for no cap
+	Problem  *Plan   // how an answer that is an error is read: no tree, texts searched; nil with Pass
 }

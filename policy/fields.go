@@ -1,0 +1,130 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// fields judges every field a request names. A restricted field is refused,
+// never taken out: a query without its condition would find everything.
+func (s *Set) fields(r *rights, op *resource.Operation) verdict {
+	for i := range op.Fields {
+		if v := s.field(r, op, &op.Fields[i]); !v.ok() {
+			return v
+		}
+	}
+	return verdict{reason: Allowed}
+}
+
+func (s *Set) field(r *rights, op *resource.Operation, u *resource.FieldUse) verdict {
+	entity := u.Entity
+	if entity == "" {
+		entity = op.Entity
+	}
+	if e := s.crm.EntityNamed(entity); e != nil {
+		entity = e.Name
+	} else if r.sensitive {
+		return deny(refusal(u), "%s: the map does not know the entity of %q", op.ID, u.Name)
+	} else {
+		return verdict{reason: Allowed}
+	}
+	switch u.Use {
+	case resource.Select:
+		return verdict{reason: Allowed}
+	case resource.Write:
+		return s.write(r, op, u, entity)
+	}
+	return s.query(r, op, u, entity)
+}
+
+func refusal(u *resource.FieldUse) Reason {
+	if u.Use == resource.Write {
+		return FieldDenied
+	}
+	return QueryDenied
+}
+
+// query judges a question about a value. What cannot be read as a question about
+// one field is a question about all of them.
+func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, entity string) verdict {
+	er := r.merged.of(entity)
+	switch u.Use {
+	case resource.Filter, resource.Sort, resource.Group, resource.Search, resource.Lookup:
+	default:
+		if er.hard() {
+			return deny(QueryDenied, "%s: the request holds a query nobody can read, and fields of %s are restricted", op.ID, entity)
+		}
+		return verdict{reason: Allowed}
+	}
+	if u.Field == "" && u.Name == "" || u.Field == "" && u.Use == resource.Search {
+		if er.hard() {
+			return deny(QueryDenied, "%s: the %s goes through all fields of %s, and some are restricted", op.ID, u.Use, entity)
+		}
+		return verdict{reason: Allowed}
+	}
+	tr := s.treatmentOf(r, u, entity)
+	switch {
+	case tr.Effect == plan.Show:
+	case tr == r.tables[entity].Unknown && !er.hard():
+		// Searched in passing only: nothing of this entity was restricted.
+	case tr.Field == "":
+		return deny(QueryDenied, "%s: %s by %q, which the map does not know, while fields of %s are restricted", op.ID, u.Use, u.Name, entity)
+	default:
+		return deny(QueryDenied, "%s: %s by %s.%s, which is restricted", op.ID, u.Use, entity, tr.Field)
+	}
+	return verdict{reason: Allowed}
+}
+
+// treatmentOf finds how the field of a use is shown, by the map's name when the
+// map knows it, by the name as written otherwise.
+func (s *Set) treatmentOf(r *rights, u *resource.FieldUse, entity string) *plan.Treatment {
+	t := r.tables[entity]
+	if u.Field != "" {
+		if tr := t.Fields[resource.Fold(u.Field)]; tr != nil {
+			return tr
+		}
+	}
+	var buf [64]byte
+	return t.Treat(resource.AppendFold(buf[:0], []byte(u.Name)))
+}
+
+// write judges a value that is to be stored.
+//
+// Making a record is judged by the create cell alone: who types a phone number
+// knows it. Anything that may change a record that exists is judged as an edit,
+// an upsert and an import too. The right to fill a masked field in while it is
+// empty needs the current value, which the gate does not read yet: refused.
+func (s *Set) write(r *rights, op *resource.Operation, u *resource.FieldUse, entity string) verdict {
+	if u.Field == "" {
+		tr := s.treatmentOf(r, u, entity)
+		if tr.Effect >= plan.Mask && !creates(op) {
+			return deny(FieldDenied, "%s: %q may not be written by somebody who may not see it", op.ID, u.Name)
+		}
+		return verdict{reason: Allowed}
+	}
+	f := r.merged.of(entity).fields[u.Field]
+	if op.Action == resource.Create && f.create == mayNotWrite {
+		return deny(FieldDenied, "%s: %s.%s may not be written", op.ID, entity, u.Field)
+	}
+	if creates(op) {
+		return verdict{reason: Allowed}
+	}
+	switch {
+	case f.edit == mayFill:
+		return deny(FieldDenied, "%s: %s.%s is masked; it could be filled in only while it is empty, which needs its current value", op.ID, entity, u.Field)
+	case f.edit != mayWrite:
+		return deny(FieldDenied, "%s: %s.%s may not be written", op.ID, entity, u.Field)
+	}
+	if tr := s.treatmentOf(r, u, entity); tr.Effect >= plan.Mask {
+		return deny(FieldDenied, "%s: %s.%s may not be written by somebody who may not see it", op.ID, entity, u.Field)
+	}
+	return verdict{reason: Allowed}
+}
+
+// creates says whether the operation can only make records.
+func creates(op *resource.Operation) bool {
+	return op.Action == resource.Create && op.Route.Write != resource.Upsert
+}

@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// buildTables makes the field tables of all entities.
+//
+// A name that is masked or hidden on one entity is masked or hidden on every
+// other entity that does not declare it: a copy nobody thought of is no hole.
+func (s *Set) buildTables(r *rights) {
+	r.tables = map[string]*plan.Entity{}
+	r.hidden = map[string]*plan.Entity{}
+	r.fallback = &plan.Entity{Name: "", Fields: map[string]*plan.Treatment{}, Unknown: &plan.Treatment{}}
+	names := slices.Sorted(maps.Keys(s.crm.Entities))
+	for _, en := range names {
+		e := s.crm.Entities[en]
+		er := r.merged.of(en)
+		t := &plan.Entity{Name: en, Fields: map[string]*plan.Treatment{}, Unknown: s.unknownTreatment(er.unknown)}
+		r.tables[en] = t
+		for _, fn := range slices.Sorted(maps.Keys(e.Fields)) {
+			f := e.Fields[fn]
+			tr := s.treatment(r, e, f, er.fields[fn].view, t)
+			for _, wire := range f.Names {
+				t.Fields[resource.Fold(wire)] = tr
+			}
+			t.Fields[resource.Fold(fn)] = stricter(t.Fields[resource.Fold(fn)], tr)
+		}
+		r.hidden[en] = hideAll(en)
+		if er.unknown > r.fallback.Unknown.Effect {
+			r.fallback.Unknown = s.unknownTreatment(er.unknown)
+		}
+	}
+	for _, en := range names {
+		for folded, tr := range r.tables[en].Fields {
+			if tr.Effect > plan.Show {
+				r.fallback.Fields[folded] = stricter(r.fallback.Fields[folded], tr)
+			}
+		}
+	}
+	for _, en := range names {
+		t := r.tables[en]
+		for folded, tr := range r.fallback.Fields {
+			if t.Fields[folded] == nil && tr.Effect > t.Unknown.Effect {
+				t.Fields[folded] = tr
+			}
+		}
+	}
+}
+
+// stricter returns the treatment that shows less; of two alike the first by
+// name, so that the choice does not depend on the order of a map.
+func stricter(a, b *plan.Treatment) *plan.Treatment {
+	switch {
+	case a == nil:
+		return b
+	case b == nil || a.Effect > b.Effect:
+		return a
+	case b.Effect > a.Effect || b.Field < a.Field:
+		return b
+	}
+	return a
+}
+
+func (s *Set) treatment(r *rights, e *resource.Entity, f *resource.Field, effect plan.Effect, t *plan.Entity) *plan.Treatment {
+	out := &plan.Treatment{Field: f.Name, Effect: effect}
+	if f.Embedded == "json" {
+		out.Text = &plan.Node{Entity: t}
+	} else if f.Embedded != "" && r.sensitive && effect < plan.Mask {
+		out.Effect = plan.Mask // text in a format no engine reads may hold anything
+	}
+	if out.Effect == plan.Mask {
+		out.Mask = s.maskOf(e, f)
+	}
+	return out
+}
+
+// maskOf finds the mask of a field: its own, that of the field it copies, or the
+// full one.
+func (s *Set) maskOf(e *resource.Entity, f *resource.Field) *mask.Func {
+	if m := s.masks[e.Name+"."+f.Name]; m != nil {
+		return m
+	}
+	if f.CopyOf != "" {
+		if m := s.masks[f.CopyOf]; m != nil {
+			return m
+		}
+	}
+	return s.masks[""]
+}
+
+func (s *Set) unknownTreatment(effect plan.Effect) *plan.Treatment {
+	t := &plan.Treatment{Effect: effect}
+	if effect == plan.Mask {
+		t.Mask = s.masks[""]
+	}
+	return t
+}
+
+// hideAll is the table of an entity that may not be seen at all.
+func hideAll(entity string) *plan.Entity {
+	return &plan.Entity{Name: entity, Fields: map[string]*plan.Treatment{}, Unknown: &plan.Treatment{Effect: plan.Hide}}
+}
+
+// table returns the table by which records of an entity are shown.
+func (r *rights) table(entity string) *plan.Entity {
+	if r.merged.of(entity).cells[cView] == NoAccess {
+		if t := r.hidden[entity]; t != nil {
+			return t
+		}
+	}
+	if t := r.tables[entity]; t != nil {
+		return t
+	}
+	return r.fallback
+}
