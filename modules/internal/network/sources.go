@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/clock"
@@ -36,7 +37,7 @@ type Sources struct {
 	tor     *watchfile.File[*TorList]
 
 	mu      sync.Mutex // one merge at a time, so that the newest wins
-	current *Reputation
+	current atomic.Pointer[Reputation]
 }
 
 // OpenSources reads the named files. One that is missing or bad is an error; a
@@ -63,7 +64,7 @@ func OpenSources(c SourcesConfig) (*Sources, error) {
 			return nil, err
 		}
 	}
-	s.current = s.build()
+	s.current.Store(s.build())
 	return s, nil
 }
 
@@ -84,18 +85,15 @@ func (s *Sources) build() *Reputation {
 func (s *Sources) merge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current = s.build()
+	next := s.build()
+	s.current.Store(next)
 	if s.swapped != nil {
-		s.swapped(s.current)
+		s.swapped(next)
 	}
 }
 
 // Reputation returns what is known at the moment.
-func (s *Sources) Reputation() *Reputation {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current
-}
+func (s *Sources) Reputation() *Reputation { return s.current.Load() }
 
 // Refresh reads every file now. Errors are joined; a file that failed keeps its
 // last good content.
