@@ -80,7 +80,7 @@ func (d *decoder) requestShapeDepth(n *yaml.Node, depth int) *RequestShape {
 		"body":     setWord(d, &s.Body, "kind of body", NoRequestBody, JSONBody, FormBody, MultipartBody, XMLBody, GraphQLBody, OpaqueBody),
 		"optional": d.setFlag(&s.Optional, "optional"),
 		"max_body": d.setSize(&s.MaxBody, "max_body"),
-		"page":     func(n *yaml.Node) { s.Page = d.paging(s, n) },
+		"page":     func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { s.Pages = append(s.Pages, d.paging(s, i)) }) },
 		"read":     func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { s.Reads = append(s.Reads, d.read(i, 0)) }) },
 		"ignore":   func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.ignore(s, i) }) },
 	})

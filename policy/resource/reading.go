@@ -48,8 +48,8 @@ func (rd *reading) read() error {
 			}
 		}
 	}
-	if shape.Page != nil {
-		return rd.page(shape.Page)
+	if len(shape.Pages) > 0 {
+		return rd.page(shape.Pages)
 	}
 	return nil
 }
@@ -140,39 +140,58 @@ func (rd *reading) readSimple(read *Read) error {
 	return nil
 }
 
-// page notes how many records are asked for.
-func (rd *reading) page(p *Paging) error {
-	if p.Size == nil {
-		rd.limit = p.Usual
-		return nil
-	}
-	text := ""
-	if p.Size.InBody {
-		if rd.body != nil && rd.body.doc != nil {
-			v, err := rd.body.doc.at(p.Size.Body)
-			if err != nil {
-				return fmt.Errorf("%w: %s: %w", ErrUnreadable, p.Size.Body, err)
-			}
-			if v != nil {
-				text, _ = v.scalar()
-			}
+// page notes how many records are asked for: the most that any of the dialects
+// says.
+func (rd *reading) page(dialects []*Paging) error {
+	usual := 0
+	for _, p := range dialects {
+		usual = max(usual, p.Usual)
+		if p.Size == nil {
+			continue
 		}
-	} else if values, ok := requestValues(rd.request, *p.Size); ok {
-		if len(values) > 1 {
-			return fmt.Errorf("%w: %s stands there twice", ErrUnreadable, p.Size)
+		text, err := rd.one(*p.Size)
+		if err != nil {
+			return err
 		}
-		text = values[0]
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n <= 0 || p.Max > 0 && n > p.Max {
+			n = p.Max // not a number, or none: the CRM may take it for everything
+		}
+		rd.limit = max(rd.limit, n)
 	}
-	rd.limit = p.Usual
-	if n, err := strconv.Atoi(strings.TrimSpace(text)); err == nil && n > 0 {
-		rd.limit = n
-	} else if text != "" {
-		rd.limit = p.Max // not a number: the CRM may take it for everything
-	}
-	if p.Max > 0 {
-		rd.limit = min(rd.limit, p.Max)
+	if rd.limit == 0 {
+		rd.limit = usual
 	}
 	return nil
+}
+
+// one returns the text at a source, "" when there is none.
+func (rd *reading) one(src Source) (string, error) {
+	if src.InBody {
+		if rd.body == nil || rd.body.doc == nil {
+			return "", nil
+		}
+		v, err := rd.body.doc.at(src.Body)
+		if err != nil {
+			return "", fmt.Errorf("%w: %s: %w", ErrUnreadable, src.Body, err)
+		}
+		if v == nil {
+			return "", nil
+		}
+		text, _ := v.scalar()
+		return text, nil
+	}
+	values, _ := requestValues(rd.request, src)
+	switch len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
+	}
+	return "", fmt.Errorf("%w: %s stands there twice", ErrUnreadable, src)
 }
 
 // trail is the way from the root to a place, for messages only.

@@ -22,11 +22,11 @@ const (
 // and members of a JSON body that no Read claims become uses that are Unknown,
 // so that a request can hide nothing beside what the map knows.
 type RequestShape struct {
-	Body     BodyKind // default json when a Read reads the body, none otherwise
-	Optional bool     // an empty body is allowed
-	MaxBody  int64    // bytes, 0 for the map's
-	Reads    []*Read  //
-	Page     *Paging  // nil when the route does not page
+	Body     BodyKind  // default json when a Read reads the body, none otherwise
+	Optional bool      // an empty body is allowed
+	MaxBody  int64     // bytes, 0 for the map's
+	Reads    []*Read   //
+	Pages    []*Paging // the paging dialects the route understands
 
 	tree    *place           // reads of the body
 	params  map[string]*Read // reads of query parameters by folded name; several are chained by next

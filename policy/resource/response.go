@@ -40,7 +40,7 @@ type Response struct {
 	Cursors  []Pointer    // opaque paging positions, which may hold sort values
 	Errors   *ErrorShape  // nil for the map's
 	Messages bool         // sse, websocket: messages are records of Records; false: declared without records
-	Metadata []Pointer    // lists of field descriptions: each element or member names one field
+	Metadata []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it
 }
 
 // Canned is an answer of the CRM's own.
