@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonmask
+
+// Limits bounds what one body may make the masker hold. Zero members take the
+// default; a body beyond a limit is refused with a *LimitError.
+type Limits struct {
+	Depth   int // open arrays and objects, default 256
+	Name    int // bytes of a member's name as written, default 1 KiB
+	Record  int // bytes of a record, and of any other value judged as a whole, default 1 MiB
+	Members int // members of one object, default 10,000
+	Hold    int // bytes held back for a total or a single record still to be judged, default 128 KiB
+}
+
+const (
+	maxMisplaced = 4 << 10  // bytes of an object in place of another shape where rows are filtered
+	maxText      = 4        // documents within strings within documents
+	chunk        = 32 << 10 // bytes asked of the source at once, and released at most before asking again
+	maxGap       = 64 << 10 // white space between two values
+)
+
+func (l Limits) withDefaults() Limits {
+	for _, x := range []struct {
+		p *int
+		v int
+	}{{&l.Depth, 256}, {&l.Name, 1 << 10}, {&l.Record, 1 << 20}, {&l.Members, 10_000}, {&l.Hold, 128 << 10}} {
+		if *x.p <= 0 {
+			*x.p = x.v
+		}
+	}
+	return l
+}

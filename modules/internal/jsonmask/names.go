@@ -1,0 +1,346 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonmask
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// tableKind says how the names of one object are looked up.
+type tableKind uint8
+
+const (
+	skipTable      tableKind = iota // not at all: the object is only read
+	fieldTable                      // fields of ent; also of rec where rows need an owner
+	recordTable                     // members of rec
+	memberTable                     // members of node
+	pairTable                       // members of one name/value object
+	matrixTable                     // members of a matrix
+	misplacedTable                  // an object in place of another shape, rows being filtered
+)
+
+// table is how the names of one object are looked up. Two objects with equal
+// tables are read alike, which is what lets their names be learned.
+type table struct {
+	kind   tableKind
+	ent    *plan.Entity
+	node   *plan.Node
+	rec    *plan.Record
+	pairs  *plan.Pairs
+	matrix *plan.Matrix
+}
+
+// role is what the value of a member is.
+type role uint8
+
+const (
+	skipRole    role = iota // only read
+	fieldRole               // a field: treat
+	nodeRole                // declared: node
+	nameRole                // the name of a pair
+	valueRole               // a value of a pair
+	otherRole               // a member of a pair that is neither
+	columnsRole             // the columns of a matrix
+	rowsRole                // the rows of a matrix
+	refusedRole             // a name that may not be here
+)
+
+// slot is what a table says about one name.
+type slot struct {
+	role   role
+	owner  bool // holds the id of the record's owner
+	folded bool // no other spelling of the name may stand beside it
+	treat  *plan.Treatment
+	node   *plan.Node
+}
+
+// resolve looks up a decoded name and its folded form.
+func (w *walker) resolve(t *table, name, folded []byte) slot {
+	switch t.kind {
+	case recordTable:
+		s := w.field(t.ent, name, folded)
+		if n := t.rec.Nested[string(folded)]; n != nil {
+			s.folded = true
+			if t.ent.Fields[string(folded)] == nil || s.treat.Effect < plan.Mask {
+				s.role, s.node = nodeRole, n
+			}
+		}
+		return owned(s, t.rec, folded)
+	case fieldTable:
+		return owned(w.field(t.ent, name, folded), t.rec, folded)
+	case memberTable:
+		if n := t.node.Members[string(folded)]; n != nil {
+			return slot{role: nodeRole, node: n, folded: true}
+		}
+		if t.node.Keyed && t.node.Elements != nil {
+			return slot{role: nodeRole, node: t.node.Elements}
+		}
+		return w.field(t.ent, name, folded)
+	case pairTable:
+		return w.pairSlot(t, name, folded)
+	case matrixTable:
+		switch string(folded) {
+		case t.matrix.At:
+			return slot{role: columnsRole, folded: true}
+		case t.matrix.Rows:
+			return slot{role: rowsRole, folded: true}
+		}
+		return w.field(t.ent, name, folded)
+	case misplacedTable:
+		if _, ok := w.declared[string(folded)]; ok {
+			return slot{role: refusedRole}
+		}
+		return w.field(t.ent, name, folded)
+	}
+	return slot{}
+}
+
+// field looks a name up in an entity. A name that nobody declared and that is
+// itself personal data, such as a telephone number that something is keyed by,
+// goes with its value where such data is looked for.
+func (w *walker) field(ent *plan.Entity, name, folded []byte) slot {
+	t := ent.Fields[string(folded)]
+	if t != nil {
+		return slot{role: fieldRole, treat: t, folded: t.Effect != plan.Show}
+	}
+	t = ent.Unknown
+	if t == nil {
+		t = closed.Unknown
+	}
+	if t.Effect == plan.Detect {
+		var n int
+		if w.found, n = mask.Detect(w.found[:0], name); n > 0 {
+			t = closed.Unknown
+		}
+	}
+	return slot{role: fieldRole, treat: t}
+}
+
+func owned(s slot, rec *plan.Record, folded []byte) slot {
+	if rec != nil && rec.Rows != nil && (rec.Rows.Scope == plan.Own || rec.Rows.Scope == plan.Group) &&
+		slices.Contains(rec.Rows.Owner, string(folded)) {
+		s.owner, s.folded = true, true
+	}
+	return s
+}
+
+// pairSlot looks up a member of a name/value object. Where a member is neither
+// name nor value, only what is declared masked or hidden keeps its treatment.
+func (w *walker) pairSlot(t *table, name, folded []byte) slot {
+	s := slot{role: otherRole, folded: true, node: t.pairs.Nested[string(folded)]}
+	switch {
+	case slices.Contains(t.pairs.Name, string(folded)):
+		s.role = nameRole
+	case slices.Contains(t.pairs.Value, string(folded)):
+		s.role = valueRole
+	case s.node != nil:
+		s.role = nodeRole
+	default:
+		s = w.field(t.ent, name, folded)
+		s.role = otherRole
+		if s.treat.Effect < plan.Mask || t.ent.Fields[string(folded)] == nil {
+			s.treat = nil
+		}
+	}
+	return s
+}
+
+const (
+	maxLearned      = 1024 // names of one table kept for the next object
+	maxLearnedName  = 64   // bytes of such a name
+	maxLearnedDepth = 32   // nesting below which nothing is kept
+	maxShapes       = 8    // tables kept at each depth
+)
+
+// shape remembers the names that objects of one table had, in the order they
+// came, so that the next object's names are recognised by one comparison each.
+// It also finds duplicate names: each name, or each group of spellings where
+// the slot says so, has a stamp that the object at hand marks.
+type shape struct {
+	table   table
+	learn   bool
+	entries []entry
+	index   map[string]int // decoded name → entry
+	groups  map[string]int // folded name → stamp
+	stamps  []uint32
+	object  uint32 // number of the object at hand; what its stamps read
+	last    int    // entry of the name before, -1 for none
+	first   int    // entry the last object started with
+	rest    map[string]struct{}
+
+	marked     int    // stamp of the name just read, -1 for none
+	markedRest string // name just put into rest
+}
+
+type entry struct {
+	raw   []byte // the name as written, quotes and colon included
+	slot  slot
+	stamp int
+	next  int // entry that followed last time
+}
+
+// shapeFor returns the shape of a table at the present depth, ready for an object.
+func (w *walker) shapeFor(t table) *shape {
+	for len(w.shapes) <= w.depth {
+		w.shapes = append(w.shapes, nil)
+	}
+	list := w.shapes[w.depth]
+	i := 0
+	for i < len(list) && list[i].table != t {
+		i++
+	}
+	if i == len(list) {
+		s := &shape{
+			table: t, learn: w.depth < maxLearnedDepth && (t.kind != memberTable || !t.node.Keyed),
+			index: map[string]int{}, groups: map[string]int{}, rest: map[string]struct{}{},
+		}
+		if len(list) == maxShapes {
+			i = int(w.turn) % maxShapes
+			w.turn++
+			list[i] = s
+		} else {
+			w.shapes[w.depth] = append(list, s)
+		}
+		return s.begin()
+	}
+	return list[i].begin()
+}
+
+func (s *shape) begin() *shape {
+	s.last, s.marked = -1, -1
+	if s.object++; s.object == 0 {
+		clear(s.stamps)
+		s.object = 1
+	}
+	if len(s.rest) > 0 {
+		clear(s.rest)
+	}
+	return s
+}
+
+// name reads the name at i and the colon behind it.
+func (s *shape) name(w *walker, i int) (slot, int, error) {
+	next := s.first
+	if s.last >= 0 {
+		next = s.entries[s.last].next
+	}
+	if next < len(s.entries) {
+		if e := &s.entries[next]; bytes.HasPrefix(w.in[i:], e.raw) {
+			s.last = next
+			return e.slot, i + len(e.raw), s.mark(w, i, e.stamp)
+		}
+	}
+	return s.readName(w, i)
+}
+
+// mark refuses a name, or a spelling of it, that the object already has.
+func (s *shape) mark(w *walker, i, stamp int) error {
+	if s.stamps[stamp] == s.object {
+		return w.syntax(i, "duplicate name")
+	}
+	s.stamps[stamp] = s.object
+	s.marked = stamp
+	return nil
+}
+
+// unmark takes back the name read last, which will be read again.
+func (s *shape) unmark(last int) {
+	if s.marked >= 0 {
+		s.stamps[s.marked] = 0
+	}
+	delete(s.rest, s.markedRest)
+	s.last, s.marked, s.markedRest = last, -1, ""
+}
+
+// readName is the way of a name that was not foreseen.
+func (s *shape) readName(w *walker, i int) (slot, int, error) {
+	if w.in[i] != '"' {
+		return slot{}, i, w.syntax(i, "name expected")
+	}
+	end, escaped, err := w.str(i)
+	if err != nil {
+		return slot{}, i, err
+	}
+	if end-i-2 > w.lim.Name {
+		return slot{}, i, w.limit(i, "length of a name", w.lim.Name)
+	}
+	after, err := w.ws(end)
+	if err != nil {
+		return slot{}, i, err
+	}
+	if w.in[after] != ':' {
+		return slot{}, i, w.syntax(after, "colon expected")
+	}
+	name := w.in[i+1 : end-1]
+	if escaped {
+		w.name = appendDecoded(w.name[:0], w.in[i:end])
+		name = w.name
+	}
+	if k, ok := s.index[string(name)]; ok {
+		s.follow(k)
+		return s.entries[k].slot, after + 1, s.mark(w, i, s.entries[k].stamp)
+	}
+	w.fold = resource.AppendFold(w.fold[:0], name)
+	sl := w.resolve(&s.table, name, w.fold)
+	if sl.folded {
+		stamp, ok := s.groups[string(w.fold)]
+		if !ok {
+			stamp = s.stampFor(string(w.fold))
+		}
+		err = s.mark(w, i, stamp)
+	}
+	if s.learn && len(s.entries) < maxLearned && len(name) <= maxLearnedName {
+		k := s.add(sl, w.in[i:end], string(name), string(w.fold))
+		if !sl.folded {
+			err = s.mark(w, i, s.entries[k].stamp)
+		}
+		s.follow(k)
+		return sl, after + 1, err
+	}
+	if _, ok := s.rest[string(name)]; ok && err == nil {
+		err = w.syntax(i, "duplicate name")
+	}
+	s.markedRest = string(name)
+	if !sl.folded {
+		s.marked = -1
+	}
+	s.rest[s.markedRest] = struct{}{}
+	return sl, after + 1, err
+}
+
+// stampFor makes the stamp of a group of spellings.
+func (s *shape) stampFor(folded string) int {
+	s.stamps = append(s.stamps, 0)
+	s.groups[folded] = len(s.stamps) - 1
+	return len(s.stamps) - 1
+}
+
+// add learns a name.
+func (s *shape) add(sl slot, raw []byte, name, folded string) int {
+	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1}
+	if sl.folded {
+		e.stamp = s.groups[folded]
+	} else {
+		s.stamps = append(s.stamps, 0)
+		e.stamp = len(s.stamps) - 1
+	}
+	s.entries = append(s.entries, e)
+	s.index[name] = len(s.entries) - 1
+	return len(s.entries) - 1
+}
+
+// follow notes that entry k came now.
+func (s *shape) follow(k int) {
+	if s.last >= 0 {
+		s.entries[s.last].next = k
+	} else {
+		s.first = k
+	}
+	s.last = k
+}
