@@ -145,8 +145,8 @@ func New(store state.Store, o Options) (*Throttle, error) {
 	return &Throttle{store: store, o: o}, nil
 }
 
-// Attempt is a place that was taken. Exactly one of Failure, Success and
-// Release ends it. They are carried out even when ctx is cancelled meanwhile: a
+// Attempt is a place that was taken. Failure, Success or Release ends
+// it. They are carried out even when ctx is cancelled meanwhile: a
 // client who goes away must not take the result with him.
 type Attempt struct {
 	t      *Throttle
@@ -229,7 +229,8 @@ func (a *Attempt) Success(ctx context.Context) error {
 }
 
 // Release gives the places back and counts nothing: for an attempt that could
-// not be verified through no fault of the client.
+// not be verified through no fault of the client. After Failure or Success it
+// does nothing, so it may be deferred where every refusal must be told by hand.
 func (a *Attempt) Release(ctx context.Context) error {
 	return a.each(ctx, func(ctx context.Context, c count) error {
 		return a.t.update(ctx, c, func(r *record) error { return r.drop(a.id) })

@@ -361,6 +361,28 @@ func TestReleaseCountsNothing(t *testing.T) {
 	}
 }
 
+func TestReleaseAfterAResultDoesNothing(t *testing.T) {
+	f := setup(t, Options{Account: Limit{1, time.Minute}})
+	a, err := f.Before(t.Context(), sally, office)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Failure(t.Context()), a.Release(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	f.wantWait(30*time.Second, sally, "203.0.113.7", "a deferred release must not undo a failure")
+	f.clock.Advance(30 * time.Second)
+	if a, err = f.Before(t.Context(), sally, office); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.Success(t.Context()), a.Release(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(f.store.entries); n != 1 { // the address stays
+		t.Errorf("%d records after a success, want that of the address alone", n)
+	}
+}
+
 func TestAClientWhoGoesAwayIsCounted(t *testing.T) {
 	f := setup(t, Options{Account: Limit{1, time.Minute}})
 	ctx, cancel := context.WithCancel(t.Context())
