@@ -116,7 +116,7 @@ func (c *CRM) seedOpportunity(lead *record, owner *user, created time.Time, n, i
 	if n == 1 {
 		id = fmt.Sprintf("00000000-0000-4000-8000-0000000000%02d", 11+i)
 	}
-	if i == 1 || c.chance(35) {
+	if n == 1 && i == 1 || n != 1 && c.chance(35) {
 		code = oppInsurance
 	}
 	set("ProspectOpportunityId", id)

@@ -23,7 +23,7 @@ func (c *CRM) seedLead(n int) {
 	set("EmailAddress", fmt.Sprintf("%s.%s%d@example.com", slug(first), slug(last), n))
 	// The number is spread over 98xxx so that no two leads share one.
 	set("Phone", fmt.Sprintf("+9198%08d", (n*7919+41)%100000000))
-	set("ProspectStage", c.pick(stages))
+	set("ProspectStage", c.stage())
 	c.seedContact(r, n)
 	c.seedOrigin(r)
 	c.seedPersonal(r, n)
@@ -84,6 +84,17 @@ func (c *CRM) seedContact(r *record, n int) {
 	} else if c.chance(50) {
 		set("Notes", "")
 	}
+}
+
+// stage draws a stage the way a funnel narrows.
+func (c *CRM) stage() string {
+	draw := c.rng.IntN(100)
+	for i, share := range []int{24, 19, 15, 11, 9, 7, 8} {
+		if draw -= share; draw < 0 {
+			return stages[i]
+		}
+	}
+	return stages[len(stages)-1]
 }
 
 func btoi(b bool) int {

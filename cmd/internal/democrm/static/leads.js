@@ -93,6 +93,8 @@ async function load() {
   } catch (error) {
     if (turn === asked) {
       total.textContent = "0";
+      place.textContent = "";
+      back.disabled = next.disabled = true;
       body.replaceChildren(emptyRow(error.message));
     }
     return;
