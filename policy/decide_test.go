@@ -207,6 +207,8 @@ func TestPlanTreatsFields(t *testing.T) {
 		{lead, "packed", plan.Mask, "text nobody reads may hold anything"},
 		{lead, "firstname", plan.Show, "not named"},
 		{lead, "score", plan.Show, "not named"},
+		{lead, "notes", plan.Detect, "free text"},
+		{task, "description", plan.Detect, "free text of another entity"},
 		{lead, "somethingelse", plan.Detect, "unknown"},
 		{opp, "phone", plan.Mask, "copy of the lead's"},
 		{opp, "pphone", plan.Mask, "prefixed copy"},

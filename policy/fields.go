@@ -68,8 +68,9 @@ func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 	tr := s.treatmentOf(r, u, entity)
 	switch {
 	case tr.Effect == plan.Show:
-	case tr == r.tables[entity].Unknown && !er.hard():
-		// Searched in passing only: nothing of this entity was restricted.
+	case tr.Effect == plan.Detect && !er.hard():
+		// Nothing of this entity was restricted; its texts are looked through in
+		// passing only.
 	case tr.Field == "":
 		return deny(QueryDenied, "%s: %s by %q, which the map does not know, while fields of %s are restricted", op.ID, u.Use, u.Name, entity)
 	default:
@@ -95,13 +96,14 @@ func (s *Set) treatmentOf(r *rights, u *resource.FieldUse, entity string) *plan.
 //
 // Making a record is judged by the create cell alone: who types a phone number
 // knows it. Anything that may change a record that exists is judged as an edit,
-// an upsert and an import too. The right to fill a masked field in while it is
+// an upsert and an import too, and whoever does not see a value as it is may not
+// write it: a mask must never be stored over what it stands for. The right to fill a masked field in while it is
 // empty needs the current value, which the gate does not read yet: refused.
 func (s *Set) write(r *rights, op *resource.Operation, u *resource.FieldUse, entity string) verdict {
 	if u.Field == "" {
 		tr := s.treatmentOf(r, u, entity)
-		if tr.Effect >= plan.Mask && !creates(op) {
-			return deny(FieldDenied, "%s: %q may not be written by somebody who may not see it", op.ID, u.Name)
+		if tr.Effect > plan.Show && !creates(op) {
+			return deny(FieldDenied, "%s: %q, which the map does not know, may not be written by somebody who does not see it as it is", op.ID, u.Name)
 		}
 		return verdict{reason: Allowed}
 	}
@@ -118,8 +120,8 @@ func (s *Set) write(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 	case f.edit != mayWrite:
 		return deny(FieldDenied, "%s: %s.%s may not be written", op.ID, entity, u.Field)
 	}
-	if tr := s.treatmentOf(r, u, entity); tr.Effect >= plan.Mask {
-		return deny(FieldDenied, "%s: %s.%s may not be written by somebody who may not see it", op.ID, entity, u.Field)
+	if tr := s.treatmentOf(r, u, entity); tr.Effect > plan.Show {
+		return deny(FieldDenied, "%s: %s.%s may not be written by somebody who does not see it as it is", op.ID, entity, u.Field)
 	}
 	return verdict{reason: Allowed}
 }

@@ -111,6 +111,7 @@ type BulkRule struct {
 // named by the map's name, by a name the CRM uses for them, or by "tag:x" for
 // every field with that tag.
 type Partial struct {
+	Detect      []string  `yaml:"detect,omitempty"`        // view
 	Mask        []string  `yaml:"mask,omitempty"`          // view
 	Hide        []string  `yaml:"hide,omitempty"`          // view
 	Deny        []string  `yaml:"deny,omitempty"`          // create, edit

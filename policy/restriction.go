@@ -214,7 +214,7 @@ func (e *entityRestriction) hard() bool {
 		return true
 	}
 	for _, f := range e.fields {
-		if f.view > plan.Show {
+		if f.view > plan.Detect {
 			return true
 		}
 	}

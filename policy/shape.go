@@ -160,17 +160,18 @@ func accessShape(keys ...key) *sh {
 }
 
 var (
-	typesKey = key{Name: "types", Shape: list(text(100), 1), Example: "[\"22\"]", Doc: "Activity or task types without access. While there are any, a request must name its types."}
-	maskKey  = key{Name: "mask", Shape: list(fieldText, 1), Example: "[phone, \"tag:pii\"]", Doc: "Fields shown masked, as the map says; nobody can query or edit them through the mask."}
-	hideKey  = key{Name: "hide", Shape: list(fieldText, 1), Example: "[pan]", Doc: "Fields taken out altogether."}
-	denyKey  = key{Name: "deny", Shape: list(fieldText, 1), Example: "[score]", Doc: "Fields that may not be written."}
-	fillKey  = key{Name: "fill_if_empty", Shape: list(fieldText, 0), Default: "every masked field", Example: "[phone]", Doc: "Masked fields that may be filled in while they are empty. Refused as long as the gate cannot read the current value first."}
+	typesKey  = key{Name: "types", Shape: list(text(100), 1), Example: "[\"22\"]", Doc: "Activity or task types without access. While there are any, a request must name its types."}
+	maskKey   = key{Name: "mask", Shape: list(fieldText, 1), Example: "[phone, \"tag:pii\"]", Doc: "Fields shown masked, as the map says; nobody can query or edit them through the mask."}
+	detectKey = key{Name: "detect", Shape: list(fieldText, 1), Example: "[notes]", Doc: "Fields shown with anything that looks personal (phone numbers, e-mail addresses, card numbers, ...) masked in place. Fields the map tags `text` are treated so by every template that masks or hides anything."}
+	hideKey   = key{Name: "hide", Shape: list(fieldText, 1), Example: "[pan]", Doc: "Fields taken out altogether."}
+	denyKey   = key{Name: "deny", Shape: list(fieldText, 1), Example: "[score]", Doc: "Fields that may not be written."}
+	fillKey   = key{Name: "fill_if_empty", Shape: list(fieldText, 0), Default: "every masked field", Example: "[phone]", Doc: "Masked fields that may be filled in while they are empty. Refused as long as the gate cannot read the current value first."}
 )
 
 var entityShape = section(
-	key{Name: "view", Shape: accessShape(maskKey, hideKey, typesKey), Default: "full", Example: "{partial: {mask: [phone]}}", Doc: "Seeing records."},
+	key{Name: "view", Shape: accessShape(maskKey, hideKey, detectKey, typesKey), Default: "full", Example: "{partial: {mask: [phone]}}", Doc: "Seeing records."},
 	key{Name: "create", Shape: accessShape(denyKey, typesKey), Default: "full", Example: "none", Doc: "Making records."},
-	key{Name: "edit", Shape: accessShape(denyKey, fillKey, typesKey), Default: "full", Example: "{partial: {deny: [score]}}", Doc: "Changing records. Masked and hidden fields cannot be changed in any case."},
+	key{Name: "edit", Shape: accessShape(denyKey, fillKey, typesKey), Default: "full", Example: "{partial: {deny: [score]}}", Doc: "Changing records. What is not shown as it is cannot be changed in any case, fields the map does not know included, so that no mask is ever stored."},
 	key{Name: "delete", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Deleting records."},
 	key{Name: "export", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Exporting records; exports show what view shows."},
 	key{Name: "import", Shape: accessShape(typesKey), Default: "full", Example: "none", Doc: "Importing records."},

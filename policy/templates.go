@@ -246,8 +246,21 @@ func (c *compiler) unknownFields(out *restriction, t Template) {
 			}
 			out.entity(name).unknown = effects[w]
 		}
+		if out.of(name).unknown == plan.Show {
+			continue
+		}
+		for fn, f := range e.Fields {
+			if f.HasTag(textTag) {
+				u := out.entity(name)
+				u.fields[fn] = u.fields[fn].join(fieldRestriction{view: plan.Detect})
+			}
+		}
 	}
 }
+
+// textTag marks fields of free text in a map: whoever does not see unknown
+// fields as they are sees these with anything that looks personal masked.
+const textTag = "text"
 
 func (c *compiler) compileEntity(out *restriction, e *resource.Entity, rule EntityRule, at string, o origin) {
 	r := out.entity(e.Name)
@@ -279,8 +292,11 @@ func (c *compiler) compileEntity(out *restriction, e *resource.Entity, rule Enti
 }
 
 func (c *compiler) compilePartial(r *entityRestriction, e *resource.Entity, cl cell, p Partial, path string) {
-	if len(p.Mask)+len(p.Hide)+len(p.Deny)+len(p.Types) == 0 && p.FillIfEmpty == nil {
+	if len(p.Detect)+len(p.Mask)+len(p.Hide)+len(p.Deny)+len(p.Types) == 0 && p.FillIfEmpty == nil {
 		c.fault(path, "nothing is taken away", "name what is, or write full")
+	}
+	for _, f := range c.fields(e, p.Detect, path+"/detect") {
+		r.fields[f] = r.fields[f].join(fieldRestriction{view: plan.Detect})
 	}
 	for _, f := range c.fields(e, p.Mask, path+"/mask") {
 		r.fields[f] = r.fields[f].join(fieldRestriction{view: plan.Mask, edit: mayFill, noLookup: true})
