@@ -145,7 +145,7 @@ func singleRows(n *plan.Node) bool {
 	seen := map[*plan.Node]bool{}
 	var visit func(n *plan.Node) bool
 	visit = func(n *plan.Node) bool {
-		if n == nil || seen[n] {
+		if n == nil || n.Keyed || seen[n] {
 			return false
 		}
 		seen[n] = true

@@ -279,7 +279,6 @@ func (m *Masker) value(v int, n *plan.Node, e env, scope bool) (end int, keep, p
 		in.single = false
 		return v, true, true, m.push(v, frame{close: ']', elem: n.Elements, env: in, scope: scope})
 	case plain(n) && c == '{' && takesObject(n):
-		in.single = in.single && !n.Keyed
 		return v, true, true, m.pushObject(v, frame{env: in, scope: scope}, table{kind: memberTable, node: n, ent: in.ent})
 	case n.Matrix != nil && c == matrixStart(n.Matrix) && (c == '[' || m.large):
 		m.large = false

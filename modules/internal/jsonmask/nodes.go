@@ -47,6 +47,7 @@ func entering(n *plan.Node, e env) env {
 		e.ent = n.Entity
 	}
 	e.treat, e.pairs = nil, nil
+	e.single = e.single && !n.Keyed
 	return e
 }
 

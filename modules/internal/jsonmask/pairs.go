@@ -198,7 +198,7 @@ func (w *walker) writePair(base int, t *plan.Treatment, e env) (keep bool, err e
 			if effect == plan.Mask {
 				_, err = w.masked(m.v, t)
 			} else {
-				_, keep, err = w.element(m.v, m.slot.node, e)
+				_, keep, err = w.element(m.v, m.slot.node, inner)
 			}
 		case otherRole:
 			keep, err = w.other(&m, effect, e)

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonmask
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+func sortStrings(s []string) { slices.Sort(s) }
+
+// chopped gives a body in pieces of random size, often of one byte.
+type chopped struct {
+	r    *rand.Rand
+	rest []byte
+	max  int
+}
+
+func (c *chopped) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), len(c.rest), 1+c.r.IntN(c.max))
+	copy(p, c.rest[:n])
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+var viewer = &plan.Viewer{
+	Own:   map[string]struct{}{"u1": {}},
+	Group: map[string]struct{}{"u1": {}, "u2": {}},
+}
+
+// compare holds one masker to the oracle for one document.
+func compare(m *Masker, p *plan.Plan, doc []byte, r *rand.Rand) (fault string) {
+	want, wantErr := runOracle(p, viewer, doc)
+	m.Reset(p, viewer, Limits{})
+	got, err := io.ReadAll(m.Reader(&chopped{r, doc, 1 + r.IntN(40)}))
+	switch {
+	case wantErr == nil && err != nil:
+		return "refused: " + err.Error()
+	case wantErr != nil && err == nil:
+		return "let through, yet: " + wantErr.Error() + "\n" + string(got)
+	case wantErr != nil:
+		if errors.Is(wantErr, ErrNotVisible) && (!errors.Is(err, ErrNotVisible) || len(got) > 0) {
+			return "a record that is not visible is announced: " + err.Error()
+		}
+		return ""
+	}
+	t, err := parse(got)
+	if err != nil {
+		return "broken output: " + err.Error() + "\n" + string(got)
+	}
+	if !equal(want, t) {
+		return "got\n" + string(got) + "\nwant\n" + want.String()
+	}
+	return ""
+}
+
+func TestDifferential(t *testing.T) {
+	plans := uint64(6000)
+	if testing.Short() {
+		plans = 600
+	}
+	accepted, refused := 0, 0
+	for seed := range plans {
+		g := newGenerator(seed)
+		m := New(g.plan, viewer, Limits{})
+		for k := range 20 {
+			doc := []byte(g.damage(g.document(g.plan.Root)))
+			if fault := compare(m, g.plan, doc, g.Rand); fault != "" {
+				t.Fatalf("plan %d, document %d: another answer than decoding, masking and comparing gives\n%s\n%s", seed, k, doc, fault)
+			}
+			if m.err == io.EOF {
+				accepted++
+			} else {
+				refused++
+			}
+		}
+	}
+	t.Logf("%d documents accepted, %d refused", accepted, refused)
+	if accepted < refused/4 || refused < accepted/20 {
+		t.Errorf("the documents do not try both sides: %d accepted, %d refused", accepted, refused)
+	}
+}
+
+func TestSameAtEveryChunkSize(t *testing.T) {
+	for seed := range uint64(150) {
+		g := newGenerator(seed)
+		doc := []byte(g.document(g.plan.Root))
+		m := New(g.plan, viewer, Limits{})
+		want, wantErr := io.ReadAll(m.Reader(bytes.NewReader(doc)))
+		for size := 1; size < 12; size++ {
+			m.Reset(g.plan, viewer, Limits{})
+			got, err := io.ReadAll(m.Reader(&fixed{doc, size}))
+			if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+				t.Fatalf("plan %d in chunks of %d: %v, %v\n%s\n%s\n%s", seed, size, wantErr, err, doc, want, got)
+			}
+		}
+	}
+}
+
+// fixed gives a body in pieces of one size.
+type fixed struct {
+	rest []byte
+	size int
+}
+
+func (f *fixed) Read(p []byte) (int, error) {
+	n := copy(p, f.rest[:min(f.size, len(f.rest))])
+	if f.rest = f.rest[n:]; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
