@@ -51,7 +51,7 @@ func belongs(e *resource.Entity) bool {
 		return true
 	}
 	for _, f := range e.Fields {
-		if f.Mask != nil || len(f.Tags) > 0 {
+		if f.Mask != nil || len(f.Tags) > 0 && !f.HasTag(textTag) {
 			return true
 		}
 	}

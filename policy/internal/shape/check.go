@@ -153,6 +153,8 @@ func (c *checker) value(n *yaml.Node, s *Shape, at string) {
 // the value is good is judged afterwards, so that the message can be about it.
 func (s *Shape) takes(n *yaml.Node) bool {
 	switch s.Kind {
+	case Any:
+		return true
 	case Object, Map:
 		return n.Kind == yaml.MappingNode
 	case List:
@@ -173,10 +175,23 @@ func (c *checker) as(n *yaml.Node, s *Shape, at string) {
 		c.names(n, s, at)
 	case List:
 		c.list(n, s, at)
+	case Any:
+		c.plain(n)
 	default:
 		if what, mend := s.judge(n.Value); what != "" {
 			c.fault(n, what, mend)
 		}
+	}
+}
+
+// plain refuses anchors and tags anywhere below a value nobody looks into.
+func (c *checker) plain(n *yaml.Node) {
+	for _, e := range n.Content {
+		if e.Kind == yaml.AliasNode || e.Anchor != "" || e.Style&yaml.TaggedStyle != 0 {
+			c.fault(e, "anchors, aliases and tags are not read", "write the value out")
+			return
+		}
+		c.plain(e)
 	}
 }
 

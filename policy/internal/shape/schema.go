@@ -53,6 +53,8 @@ func (s *Shape) schema() map[string]any {
 			m["uniqueItems"] = true
 		}
 		return m
+	case Any:
+		return map[string]any{}
 	case Int:
 		return map[string]any{"type": "integer", "minimum": s.Min, "maximum": s.Max}
 	case Bool:

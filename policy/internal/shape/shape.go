@@ -27,6 +27,7 @@ const (
 	Word          // one of a closed list
 	Duration      // a Go duration such as 30m, or "off" when Off is set
 	Network       // an address or a CIDR range
+	Any           // whatever YAML can say, anchors and tags excepted; not looked into
 )
 
 // Shape describes one value.
@@ -91,6 +92,8 @@ func (s *Shape) plainType() string {
 		return t
 	case Network:
 		return "address or CIDR range"
+	case Any:
+		return "any value"
 	}
 	return "nothing"
 }
