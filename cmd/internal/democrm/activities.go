@@ -230,7 +230,7 @@ func noteField(name string, value *string) detailField {
 func (c *CRM) mustActivity(id string) (*record, *eventType, error) {
 	r, ok := c.activities.lookup(id)
 	if !ok {
-		return nil, nil, fail("UnknownProspectActivity", "no activity has this id")
+		return nil, nil, noSuchRecord()
 	}
 	t, ok := c.eventType(activitySchema.get(r, "ActivityEvent"))
 	if !ok {

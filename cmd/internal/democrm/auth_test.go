@@ -124,7 +124,7 @@ func TestErrorEnvelopes(t *testing.T) {
 		{"owner who is nobody", "asha", post, leads + "Lead.Update?leadId=" + knownLead, `[{"Attribute":"OwnerId","Value":"x"}]`, 500, "MXInvalidInputException"},
 		{"unknown activity type", "asha", post, "/v2/ProspectActivity.svc/Create", `{"RelatedProspectId":"` + knownLead + `","ActivityEvent":9}`, 500, "MXInvalidActivityException"},
 		{"field the type lacks", "asha", post, "/v2/ProspectActivity.svc/Create", `{"RelatedProspectId":"` + knownLead + `","ActivityEvent":201,"Fields":[{"SchemaName":"mx_Custom_8","Value":"x"}]}`, 500, "MXInvalidActivityFieldsException"},
-		{"unknown activity", "asha", get, "/v2/ProspectActivity.svc/GetActivityDetails?activityId=x", "", 500, "MXUnknownProspectActivityException"},
+		{"unknown activity", "asha", get, "/v2/ProspectActivity.svc/GetActivityDetails?activityId=x", "", 500, "MXInvalidInputException"},
 		{"admin only", "asha", post, "/v2/UserManagement.svc/User/Create", `{"FirstName":"X","EmailAddress":"x@acme.test","Role":"Sales_User"}`, 500, "MXUnAuthorizedAccessException"},
 		{"tasks err inside 200", "asha", get, "/v2/Task.svc/MarkComplete?id=x", "", 200, "MXInvalidInputException"},
 		{"tasks inside 200, but bad JSON is 400", "asha", post, "/v2/Task.svc/Create", "{", 400, "MXInvalidInputException"},

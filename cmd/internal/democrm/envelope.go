@@ -33,6 +33,9 @@ func notFound(what string) *apiError {
 	return &apiError{http.StatusNotFound, "MXNotFoundException", what + " not found"}
 }
 
+// noSuchRecord is the answer about an activity or opportunity that is not there.
+func noSuchRecord() *apiError { return fail("InvalidInput", "There is no such record") }
+
 func badRequest(format string, args ...any) *apiError {
 	return &apiError{http.StatusBadRequest, "MXInvalidInputException", fmt.Sprintf(format, args...)}
 }

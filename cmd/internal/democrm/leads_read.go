@@ -182,20 +182,15 @@ func leadsByIDs(c *CRM, q *call) (any, error) {
 // searchLeadsAdvanced is Leads/Retrieve/BySearchParameter.
 func searchLeadsAdvanced(c *CRM, q *call) (any, error) {
 	var body struct {
-		SearchParameters struct{ AdvancedSearch string }
-		AdvancedSearch   string
-		Columns          columns
-		Sorting          sorting
-		Paging           paging
+		AdvancedSearch string
+		Columns        columns
+		Sorting        sorting
+		Paging         paging
 	}
 	if err := decode(q.body, &body); err != nil {
 		return nil, err
 	}
-	text := body.AdvancedSearch
-	if text == "" {
-		text = body.SearchParameters.AdvancedSearch
-	}
-	search, err := parseAdvanced(text)
+	search, err := parseAdvanced(body.AdvancedSearch)
 	if err != nil {
 		return nil, err
 	}

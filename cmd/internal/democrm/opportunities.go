@@ -64,7 +64,7 @@ func opportunitiesByLeadField(c *CRM, q *call) (any, error) {
 func (c *CRM) mustOpp(id string) (*record, *eventType, error) {
 	r, ok := c.opps.lookup(id)
 	if !ok {
-		return nil, nil, fail("InvalidInput", "Opportunity not found")
+		return nil, nil, noSuchRecord()
 	}
 	t, ok := c.eventType(oppSchema.get(r, "OpportunityEvent"))
 	if !ok {
