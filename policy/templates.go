@@ -403,14 +403,17 @@ func (c *compiler) tagged(e *resource.Entity, tag, at string) []string {
 }
 
 // spread carries restrictions on to fields through which the value shows:
-// copies in other entities and derived fields, until nothing changes.
+// copies in other entities and derived fields, until nothing changes. What may
+// not be written may not be written through a copy either.
 func (c *compiler) spread(out *restriction) {
 	for changed := true; changed; {
 		changed = false
 		for en, e := range c.m.Entities {
 			for fn, f := range e.Fields {
 				for _, from := range f.DerivedFrom {
-					changed = carry(out, en, from, en, fn) || changed
+					if out.of(en).fields[from].view > plan.Show {
+						changed = carry(out, en, from, en, fn) || changed
+					}
 				}
 				if oe, of := f.Original(); oe != "" {
 					changed = carry(out, oe, of, en, fn) || changed
@@ -423,9 +426,6 @@ func (c *compiler) spread(out *restriction) {
 // carry makes a field no laxer than the one it repeats. It reports a change.
 func carry(out *restriction, fromEntity, fromField, entity, field string) bool {
 	src := out.of(fromEntity).fields[fromField]
-	if src.view == plan.Show {
-		return false
-	}
 	src.create = mayWrite
 	have := out.of(entity).fields[field]
 	want := have.join(src)
