@@ -1,0 +1,58 @@
+# crmgate. `make` says what can be made.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO       ?= go
+TAGS     := nobadger,nomysql,nopgx
+BUILD    := $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w"
+FUZZTIME ?= 20s
+
+# Packages without Caddy: their tests, race included, take seconds.
+LEAN = $(shell $(GO) list ./policy/... ./modules/internal/... ./modules/state/embedded ./modules/state/redis ./modules/records/sqlite ./modules/records/postgres ./modules/portal ./cmd/internal/democrm)
+
+.PHONY: help run build test race fuzz bench lint fmt golden validate xcaddy prerequisites
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## the demo: CRM, gateway, five people; Ctrl-C stops everything
+	@bin/crmgate demo
+
+build: ## bin/crmgate and bin/democrm
+	$(BUILD) -o bin/crmgate ./cmd/crmgate
+	$(BUILD) -o bin/democrm ./cmd/democrm
+
+prerequisites: ## what the tests start: installed as root, otherwise named
+	@scripts/prerequisites
+
+test: prerequisites build lint validate ## everything: unit, race, goldens, integration, browser
+	$(GO) test ./...
+	@$(MAKE) --no-print-directory race
+
+race: ## the race detector on the packages without Caddy
+	$(GO) test -race $(LEAN)
+
+fuzz: ## every fuzz target for FUZZTIME (default 20s)
+	@scripts/fuzz $(FUZZTIME)
+
+bench: build ## CPU per request, side by side with bare Caddy
+	@scripts/bench
+
+lint: ## formatting, vet, and golangci-lint where it is installed
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
+
+fmt: ## format Go files and Caddyfiles
+	gofmt -w $$(git ls-files '*.go')
+	@for f in caddyfiles/*.Caddyfile; do bin/crmgate fmt --overwrite "$$f"; done
+
+golden: ## rewrite the golden files from what the code does now; read the diff
+	UPDATE_GOLDEN=1 $(GO) test ./modules/integration -run Golden
+
+validate: build ## every Caddyfile in caddyfiles/: formatted, adapted, validated
+	@scripts/validate
+
+xcaddy: ## build with xcaddy from xcaddy.json
+	xcaddy build "$$(jq -r .caddy_version xcaddy.json)" --output bin/crmgate \
+	  $$(jq -r '.plugins[] | "--with " + .module_path + (if .version then "@" + .version else "" end)' xcaddy.json)
