@@ -52,9 +52,6 @@ func appLeads(c *CRM, q *call) (any, error) {
 func appFilter(q *call) (func(*record) bool, error) {
 	var tests []func(*record) bool
 	for _, f := range []struct{ param, column string }{{"owner", "OwnerId"}, {"stage", "ProspectStage"}} {
-		if !q.r.URL.Query().Has(f.param) {
-			continue
-		}
 		list := strings.TrimSpace(q.query(f.param))
 		if list == "" {
 			continue
