@@ -261,7 +261,7 @@ func (s *Set) matrix(r *rights, op *resource.Operation) verdict {
 	if v := e.typesVerdict(c, op); !v.ok() {
 		return v
 	}
-	hard := e.hard() || e.rows != plan.All || e.cells[cExport] == NoAccess
+	hard := r.hard[op.Entity] || e.rows != plan.All || e.cells[cExport] == NoAccess
 	if hard && len(op.Callbacks) > 0 {
 		return deny(ActionDenied, "%s: the request has results sent to another address, past every mask", op.ID)
 	}

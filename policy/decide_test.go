@@ -236,6 +236,19 @@ func TestPlanTreatsFields(t *testing.T) {
 	}
 }
 
+// A template that only looks through one text is a rewrite all the same.
+func TestDetectAloneIsRewritten(t *testing.T) {
+	m := smallMap(t)
+	s := compileSrc(t, m, `
+templates: {t: {entities: {lead: {view: {partial: {detect: [stage]}}}}}}
+assign: [{template: t, roles: [sales_manager]}]
+defaults: {unknown_fields: show}`)
+	p := s.PlanFor(as("sales_manager"), &ops(t, m, "GET /leads")[0])
+	if p.Pass || p.Root.Members["leads"].Elements.Record.Entity.Treat([]byte("prospectstage")).Effect != plan.Detect {
+		t.Error("a text that should be looked through passes as it is")
+	}
+}
+
 func TestPlanShape(t *testing.T) {
 	m := smallMap(t)
 	s := compileSrc(t, m, telecaller)

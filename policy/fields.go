@@ -50,17 +50,17 @@ func refusal(u *resource.FieldUse) Reason {
 // query judges a question about a value. What cannot be read as a question about
 // one field is a question about all of them.
 func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, entity string) verdict {
-	er := r.merged.of(entity)
+	hard := r.hard[entity]
 	switch u.Use {
 	case resource.Filter, resource.Sort, resource.Group, resource.Search, resource.Lookup:
 	default:
-		if er.hard() {
+		if hard {
 			return deny(QueryDenied, "%s: the request holds a query nobody can read, and fields of %s are restricted", op.ID, entity)
 		}
 		return verdict{reason: Allowed}
 	}
 	if u.Field == "" && u.Name == "" || u.Field == "" && u.Use == resource.Search {
-		if er.hard() {
+		if hard {
 			return deny(QueryDenied, "%s: the %s goes through all fields of %s, and some are restricted", op.ID, u.Use, entity)
 		}
 		return verdict{reason: Allowed}
@@ -68,7 +68,7 @@ func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 	tr := s.treatmentOf(r, u, entity)
 	switch {
 	case tr.Effect == plan.Show:
-	case tr.Effect == plan.Detect && !er.hard():
+	case tr.Effect == plan.Detect && !hard:
 		// Nothing of this entity was restricted; its texts are looked through in
 		// passing only.
 	case tr.Field == "":

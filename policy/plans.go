@@ -124,7 +124,7 @@ func (t *tree) format(p *plan.Plan, op *resource.Operation) (Reason, error) {
 		}
 	}
 	for e := range t.touched {
-		if t.rights.merged.of(e).hard() {
+		if t.rights.hard[e] {
 			return ActionDenied, fmt.Errorf("the answer is %s, in which fields of %s cannot be masked", resp.Format, e)
 		}
 	}

@@ -21,8 +21,9 @@ import (
 type rights struct {
 	id         string // digest of the restriction
 	merged     *restriction
-	sensitive  bool // a field is masked or hidden, or unknown ones are not simply shown
-	restricted bool // see Set.Restricted
+	sensitive  bool            // a field is masked or hidden, or unknown ones are not simply shown
+	hard       map[string]bool // entities of which somebody decided something about fields
+	restricted bool            // see Set.Restricted
 	maxLeads   int
 	tables     map[string]*plan.Entity // by entity name
 	fallback   *plan.Entity            // strictest of all entities, for answers without one
@@ -191,13 +192,17 @@ func (s *Set) intern(merged *restriction, features bool) *rights {
 	if r := s.rights[id]; r != nil {
 		return r
 	}
-	r := &rights{id: id, merged: merged, restricted: features, maxLeads: merged.mobile.maxLeads}
+	r := &rights{id: id, merged: merged, restricted: features, maxLeads: merged.mobile.maxLeads, hard: map[string]bool{}}
 	if r.maxLeads == 0 {
 		r.maxLeads = defaultMaxLeads
 	}
-	for _, e := range merged.entities {
+	for name, e := range merged.entities {
+		r.hard[name] = e.hard()
 		r.restricted = r.restricted || e.any()
-		r.sensitive = r.sensitive || e.unknown > plan.Show || e.hard()
+		r.sensitive = r.sensitive || e.unknown > plan.Show || r.hard[name]
+		for _, f := range e.fields {
+			r.sensitive = r.sensitive || f.view > plan.Show
+		}
 	}
 	s.buildTables(r)
 	r.plans.Store(&map[planKey]*compiled{})

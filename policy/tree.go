@@ -244,7 +244,7 @@ func sameSteps(a, b []resource.Step) bool {
 // opaque is met where the nodes have no word for a shape: harmless as long as
 // nothing is to be rewritten in it.
 func (t *tree) opaque(entity, what string) {
-	if t.rights.merged.of(entity).hard() {
+	if t.rights.hard[entity] {
 		t.fail(ActionDenied, "the answer holds %s, which cannot be masked", what)
 	}
 }
