@@ -150,6 +150,14 @@ func (m *Manager) Rotate(ctx context.Context, s *Session, change ...func(*Sessio
 	if !ok {
 		return "", nil, ErrNoSession
 	}
+	m.mu.Lock()
+	m.leaving[i] = struct{}{}
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		delete(m.leaving, i)
+		m.mu.Unlock()
+	}()
 	rec, err := m.store.Take(ctx, sessionKey(i))
 	switch {
 	case errors.Is(err, state.ErrNotFound):

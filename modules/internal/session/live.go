@@ -219,3 +219,11 @@ func (m *Manager) revalidate(ctx context.Context, cs []*conn) error {
 	}
 	return nil
 }
+
+// CloseLive cuts every live connection of this gateway: what they carry was
+// decided by rules that no longer hold.
+func (m *Manager) CloseLive(reason string) {
+	for _, c := range m.live.all() {
+		c.cut(reason)
+	}
+}

@@ -57,7 +57,7 @@ func (m *Manager) judge(e *entry) (*Session, error) {
 		}
 	}
 	l := m.limits.Load()
-	if end := l.end(s); !end.IsZero() && !now.Before(end) {
+	if at := now.UnixNano(); l.absolute > 0 && at-e.created >= int64(l.absolute) || e.expires != 0 && at >= e.expires {
 		return nil, ErrExpired
 	}
 	if now.UnixNano()-e.seen.Load() >= int64(l.mayIdle()) {

@@ -91,6 +91,7 @@ type Manager struct {
 	mu         sync.Mutex // guards the writing side of the view: what follows
 	people     map[string]map[*entry]struct{}
 	tombs      map[id]tomb
+	leaving    map[id]struct{}      // being rotated
 	lockSet    map[string]*Lock     // by store key
 	lockEnd    map[string]time.Time // by store key: when the record ends
 	crm        map[string]bound     // by hash
@@ -132,6 +133,7 @@ func New(o Options) (*Manager, error) {
 		opts: o, store: o.Store, clk: o.Clock, rand: o.Rand,
 		people:  map[string]map[*entry]struct{}{},
 		tombs:   map[id]tomb{},
+		leaving: map[id]struct{}{},
 		lockSet: map[string]*Lock{},
 		lockEnd: map[string]time.Time{},
 		crm:     map[string]bound{},

@@ -136,6 +136,8 @@ func (m *Manager) end(i id, reason string) {
 	m.bury(i, by)
 	if by != nil {
 		reason = ReasonLocked
+	} else if _, ok := m.leaving[i]; ok {
+		reason = ReasonRotated // the store's word came before Rotate's own
 	}
 	m.live.cutSession(i.String(), reason)
 }
