@@ -12,7 +12,7 @@ type Map struct {
 	Digest               string             // SHA-256 of the file, hex
 	File                 string             // the file name Parse was given, for messages
 	CaseInsensitivePaths bool               // paths are compared without ASCII case
-	NamePath             string             // what separates the parts of a dotted field name; "" when names have no parts
+	NamePath             string             // characters that separate the parts of a field name that leads through other records; "" when names have no parts
 	MaxBody              int64              // bytes of a request body read at most, default 1 MiB
 	MaxItems             int                // records, ids and uses one request may name, default 10,000
 	Features             []string           // feature switches routes may fall under
@@ -36,6 +36,31 @@ func (m *Map) EntityNamed(name string) *Entity { return m.named[name] }
 
 // RouteByID returns a route, nil when there is none of that id.
 func (m *Map) RouteByID(id string) *Route { return m.routes[id] }
+
+// FieldNamed finds the field a wire name of an entity means. The name may lead
+// through other records ("party.phone", "contact_mechanisms/value") where the map
+// says names have parts: the entity returned is the one the last part belongs to.
+// The field is nil when that entity does not declare it; the entity is nil when
+// the way there is not known, and nothing can be said about the name.
+func (m *Map) FieldNamed(e *Entity, wire string) (*Entity, *Field) {
+	for {
+		if f := e.FieldByName(wire); f != nil {
+			return e, f
+		}
+		cut := -1
+		if m.NamePath != "" {
+			cut = strings.IndexAny(wire, m.NamePath)
+		}
+		if cut < 0 {
+			return e, nil
+		}
+		f := e.FieldByName(wire[:cut])
+		if f == nil || f.Entity == "" || cut+1 == len(wire) {
+			return nil, nil
+		}
+		e, wire = m.Entities[f.Entity], wire[cut+1:]
+	}
+}
 
 // UnknownRule is what an entity's records do with names the map does not declare.
 type UnknownRule string

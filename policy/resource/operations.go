@@ -131,6 +131,9 @@ func (m *Map) operate(e *entry, path, conditions []string, r *Request, b *body, 
 			return nil, fmt.Errorf("%w: %q stands for no entity of the map", ErrUnmapped, e.route.Entity)
 		}
 	}
+	if rd.entity != nil && len(e.route.Only) > 0 && !contains(e.route.Only, rd.entity.Name) {
+		return nil, fmt.Errorf("%w: route %s is not for %s", ErrUnmapped, e.route.ID, rd.entity.Name)
+	}
 	if err := rd.read(); err != nil {
 		return nil, err
 	}
@@ -256,6 +259,9 @@ func (rd *reading) also(out *[]Operation, a *Also) error {
 		return fmt.Errorf("%w: %q stands for no entity of the map", ErrUnmapped, a.Entity)
 	}
 	op := Operation{ID: rd.route.ID, Kind: rd.route.Kind, Entity: e.Name, Feature: rd.route.Feature, NoTouch: rd.route.NoTouch, Route: rd.route, Also: true}
+	if e == rd.entity {
+		op.Records, op.Types = rd.ids, rd.types
+	}
 	for _, p := range rd.parents {
 		if p.Entity == e.Name {
 			op.Records = append(op.Records, p.ID)

@@ -27,6 +27,7 @@ func (d *decoder) route(n *yaml.Node) {
 			d.list(n, func(i *yaml.Node) { c, _ := d.condition(i, nil); r.When = append(r.When, c) })
 		},
 		"entity":      d.setName(&r.Entity, "entity"),
+		"only":        d.setTexts(&r.Only, "only"),
 		"action":      d.actions(&r.Actions),
 		"also":        func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.also(r, i) }) },
 		"types":       d.setTexts(&r.Types, "types"),
@@ -80,6 +81,9 @@ func (d *decoder) nameRoute(r *Route, n *yaml.Node) {
 func (d *decoder) linkRoute(r *Route, n *yaml.Node) {
 	captures := d.captures(r)
 	d.entityRef(n, r.Entity, captures)
+	for _, name := range r.Only {
+		d.needEntity(n, name)
+	}
 	if r.Feature != "" && !contains(d.m.Features, r.Feature) {
 		d.fail(n, "declare it under features:"+closest(r.Feature, d.m.Features), "route %q falls under the unknown feature %q", r.ID, shorten(r.Feature))
 	}

@@ -5,6 +5,7 @@ package resource
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -57,7 +58,14 @@ func (rd *reading) read() error {
 // params reads query parameters or form fields. The ones nobody declared are
 // unknown uses; the CRM's own credentials are the gate's business.
 func (rd *reading) params(from map[string][]string, reads map[string]*Read, brackets []*Read, what string) error {
-	for name, values := range from {
+	var room [16]string
+	names := room[:0]
+	for name := range from {
+		names = append(names, name)
+	}
+	slices.Sort(names) // the same request reads the same, whatever the order of a Go map
+	for _, name := range names {
+		values := from[name]
 		var buf [64]byte
 		fold := AppendFold(buf[:0], []byte(name))
 		read := reads[string(fold)]
@@ -333,29 +341,15 @@ func (rd *reading) name(e *Entity, wire string, use Use, op string) {
 		return
 	}
 	rd.named++
-	if f := e.FieldByName(wire); f != nil {
-		rd.uses = append(rd.uses, FieldUse{Entity: e.Name, Field: f.Name, Name: wire, Use: use, Op: op})
-		return
-	}
-	parts := []string{wire}
-	if rd.m.NamePath != "" {
-		parts = strings.Split(wire, rd.m.NamePath)
-	}
-	at := e
-	for _, part := range parts[:len(parts)-1] {
-		f := at.FieldByName(part)
-		if f == nil || f.Entity == "" {
-			rd.uses = append(rd.uses, FieldUse{Entity: e.Name, Name: wire, Use: Unknown, Op: op})
-			return
-		}
-		at = rd.m.Entities[f.Entity]
-	}
-	last := parts[len(parts)-1]
-	u := FieldUse{Entity: at.Name, Name: wire, Use: use, Op: op}
-	if f := at.FieldByName(last); f != nil {
-		u.Field = f.Name
-	} else if last == "" {
+	at, f := rd.m.FieldNamed(e, wire)
+	u := FieldUse{Entity: e.Name, Name: wire, Use: use, Op: op}
+	switch {
+	case at == nil:
 		u.Use = Unknown
+	case f == nil:
+		u.Entity = at.Name
+	default:
+		u.Entity, u.Field = at.Name, f.Name
 	}
 	rd.uses = append(rd.uses, u)
 }

@@ -11,6 +11,7 @@ type Route struct {
 	Hosts       []string          // hosts it answers on, lower case; empty for any
 	When        []Condition       // further conditions, all of them must hold
 	Entity      string            // entity, or a template such as "{model}" filled with a capture; "" for none
+	Only        []string          // with a template in Entity: the entities it may stand for; empty for all
 	Actions     []Action          // what it does; an upsert does two things
 	Also        []Also            // further effects on other entities
 	Types       []string          // constant activity or task types
