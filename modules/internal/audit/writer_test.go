@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -115,6 +116,33 @@ func TestAsyncCommitsWithoutClose(t *testing.T) {
 	if m.rs["gw"][0].Time.IsZero() {
 		t.Error("a record without time was stored without time")
 	}
+}
+
+// TestWindow holds the promise of what a killed gateway can lose: a record waits
+// for its commit no longer than Interval, and a full batch not at all.
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		w := open(t, Options{Store: m, Batch: 4})
+		put(t, w, 0, 1)
+		time.Sleep(DefaultInterval / 2)
+		put(t, w, 1, 2)
+		time.Sleep(DefaultInterval / 2)
+		synctest.Wait()
+		if n := w.Stats().Written; n != 2 {
+			t.Errorf("%v after the first record %d of 2 are committed", DefaultInterval, n)
+		}
+		put(t, w, 2, 6)
+		synctest.Wait()
+		if n := w.Stats().Written; n != 6 {
+			t.Errorf("a full batch waits: %d of 6 are committed", n)
+		}
+		put(t, w, 6, 7)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		stored(t, m, 7)
+	})
 }
 
 func TestChainGoesOnAfterRestart(t *testing.T) {

@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/crmgate/crmgate/modules/internal/audit"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/records/recordstest"
 	"github.com/crmgate/crmgate/modules/internal/testpeer"
@@ -154,4 +156,56 @@ func TestServerAway(t *testing.T) {
 
 func BenchmarkAppendAudit(b *testing.B) {
 	recordstest.BenchmarkAppendAudit(b, fresh(b)())
+}
+
+// TestAuditOverOutage cuts the database while records are being written: they
+// wait in the spool, and each is in the store once when it is back.
+func TestAuditOverOutage(t *testing.T) {
+	server := testpeer.StartPostgres(t)
+	s, err := Open(t.Context(), Config{DSN: server.NewDatabase("d"), Account: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w, err := audit.Open(t.Context(), audit.Options{
+		Chain: "gw", Store: s, Spool: filepath.Join(t.TempDir(), "spool"), Retry: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	put := func(records int) {
+		t.Helper()
+		for range records {
+			if err := w.Append(audit.Record{Kind: "request", Count: n}); err != nil {
+				t.Fatalf("record %d was not taken: %v", n, err)
+			}
+			n++
+		}
+	}
+	until := func(what string, ok func(audit.Stats) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !ok(w.Stats()); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("not reached in 30 s: %s: %+v", what, w.Stats())
+			}
+		}
+	}
+	for range 2 {
+		put(300)
+		server.Stop()
+		put(700)
+		until("records in the spool", func(s audit.Stats) bool { return s.InSpool > 0 && s.Pending == 0 })
+		put(100)
+		server.Start()
+		until("the spool is empty", func(s audit.Stats) bool { return s.InSpool == 0 && s.Pending == 0 })
+	}
+	put(50)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	report, err := audit.Verify(t.Context(), s)
+	if err != nil || !report.OK() || report.Records != int64(n) {
+		t.Errorf("%d records were appended over two outages: %+v, %v", n, report, err)
+	}
 }

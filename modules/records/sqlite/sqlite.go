@@ -54,7 +54,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := prepare(cfg.Path); err != nil {
 		return nil, err
 	}
-	write, err := connect(cfg.Path, 1, "_txlock=immediate")
+	// A page cache that holds the ends of the audit's indexes, and a log that is
+	// moved into the file every 32 MiB: the audit is most of what is written.
+	write, err := connect(cfg.Path, 1, "_txlock=immediate&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(8192)")
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(err, write.Close())
 	}
 	s, err := sqlstore.New(ctx, sqlstore.Config{
-		Account: cfg.Account, Write: write, Read: read, Fault: fault, Rows: 1, Clock: cfg.Clock,
+		Account: cfg.Account, Write: write, Read: read, Fault: fault, Rows: 1, Marks: true, Clock: cfg.Clock,
 	})
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close())

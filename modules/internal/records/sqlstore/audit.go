@@ -42,7 +42,9 @@ func scanAudit(rows *sql.Rows) (audit.Record, error) {
 	return r, err
 }
 
-func insertAudit(rows int) string {
+// insertAudit is the INSERT of so many rows. Plain marks keep SQLite's driver
+// from comparing each of them by name with each value.
+func insertAudit(rows int, plainMarks bool) string {
 	var b strings.Builder
 	b.WriteString("INSERT INTO crmgate_audit (account, " + strings.Join(auditColumns, ", ") + ") VALUES ")
 	n := 0
@@ -52,7 +54,11 @@ func insertAudit(rows int) string {
 		}
 		for j := range len(auditColumns) + 1 {
 			n++
-			b.WriteString([2]string{"(", ", "}[min(j, 1)] + "$" + strconv.Itoa(n))
+			mark := "$" + strconv.Itoa(n)
+			if plainMarks {
+				mark = "?"
+			}
+			b.WriteString([2]string{"(", ", "}[min(j, 1)] + mark)
 		}
 		b.WriteByte(')')
 	}

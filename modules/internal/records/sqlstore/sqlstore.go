@@ -41,6 +41,7 @@ type Config struct {
 	Read    *sql.DB // everything else; may be the same
 	Fault   func(error) Fault
 	Rows    int          // audit rows in one INSERT, at least 1
+	Marks   bool         // the database takes ? for a value in an INSERT
 	Clock   clock.Clock  // nil: the machine's
 	Close   func() error // called once by Store.Close, after both pools are closed; may be nil
 }
@@ -62,8 +63,8 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 		cfg.Clock = clock.System{}
 	}
 	s := &Store{cfg: cfg, inserts: make([]string, cfg.Rows)}
-	s.inserts[0] = insertAudit(1)
-	s.inserts[cfg.Rows-1] = insertAudit(cfg.Rows)
+	s.inserts[0] = insertAudit(1, cfg.Marks)
+	s.inserts[cfg.Rows-1] = insertAudit(cfg.Rows, cfg.Marks)
 	_, err := cfg.Write.ExecContext(ctx,
 		`INSERT INTO crmgate_account (account) VALUES ($1) ON CONFLICT DO NOTHING`, cfg.Account)
 	if err != nil {
