@@ -130,6 +130,32 @@ assign:
 	}
 }
 
+func TestMobile(t *testing.T) {
+	m := smallMap(t)
+	s := compileSrc(t, m, `
+roles: {sales_user: {mobile: {overwrite: overwrite, max_leads: 250}}}
+templates: {t: {mobile: {max_leads: 1000, track_location: false}}, u: {mobile: {overwrite: ignore}}}
+assign: [{template: t, roles: [sales_user]}, {template: u, users: [lena@acme.test]}]`)
+	lena := as("sales_user")
+	lena.Email = "lena@acme.test"
+	for _, tt := range []struct {
+		name string
+		p    *Principal
+		want MobileRights
+	}{
+		{"merged", as("sales_user"), MobileRights{Offline: true, MaxLeads: 250, Overwrite: true, RecordCalls: true}},
+		{"ignore wins", lena, MobileRights{Offline: true, MaxLeads: 250, RecordCalls: true}},
+		{"defaults", as("sales_manager"), MobileRights{Offline: true, MaxLeads: 100, RecordCalls: true, TrackLocation: true}},
+		{"marketing", as("marketing_user"), MobileRights{MaxLeads: 100, RecordCalls: true, TrackLocation: true}},
+		{"unknown role", as("king"), MobileRights{}},
+		{"nobody", nil, MobileRights{}},
+	} {
+		if got := s.Mobile(tt.p); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestSameRightsAreShared(t *testing.T) {
 	m := smallMap(t)
 	s := compileSrc(t, m, `

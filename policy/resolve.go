@@ -244,7 +244,7 @@ func (r *restriction) digest(features bool) string {
 		es = append(es, x)
 	}
 	m := r.mobile
-	b, err := json.Marshal([]any{slices.Sorted(maps.Keys(r.features)), es, m.noOffline, m.maxLeads, m.ignore, m.noCalls, m.noLocation, features})
+	b, err := json.Marshal([]any{slices.Sorted(maps.Keys(r.features)), es, m.noOffline, m.maxLeads, m.ignore, m.overwrite, m.noCalls, m.noLocation, features})
 	if err != nil {
 		panic("policy: digest of plain values: " + err.Error()) // cannot happen: no type here can fail
 	}

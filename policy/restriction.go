@@ -52,6 +52,7 @@ type mobileRestriction struct {
 	noOffline  bool
 	maxLeads   int // 0: not said
 	ignore     bool
+	overwrite  bool // somebody wrote overwrite; ignore wins
 	noCalls    bool
 	noLocation bool
 }
@@ -161,6 +162,7 @@ func (m mobileRestriction) join(n mobileRestriction) mobileRestriction {
 		noOffline:  m.noOffline || n.noOffline,
 		maxLeads:   m.maxLeads,
 		ignore:     m.ignore || n.ignore,
+		overwrite:  m.overwrite || n.overwrite,
 		noCalls:    m.noCalls || n.noCalls,
 		noLocation: m.noLocation || n.noLocation,
 	}

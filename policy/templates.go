@@ -67,7 +67,7 @@ func (r *restriction) deny(feature string) {
 
 func (m MobileRules) restriction() mobileRestriction {
 	no := func(b *bool) bool { return b != nil && !*b }
-	out := mobileRestriction{noOffline: no(m.Offline), noCalls: no(m.RecordCalls), noLocation: no(m.TrackLocation), ignore: m.Overwrite == "ignore"}
+	out := mobileRestriction{noOffline: no(m.Offline), noCalls: no(m.RecordCalls), noLocation: no(m.TrackLocation), ignore: m.Overwrite == "ignore", overwrite: m.Overwrite == "overwrite"}
 	if m.MaxLeads != nil {
 		out.maxLeads = *m.MaxLeads
 	}
