@@ -114,12 +114,12 @@ func (w *walker) findColumns(v int, m *plan.Matrix, cols columns, e env) (column
 func (w *walker) readColumns(v int, e env) (columns, error) {
 	c := columns{from: len(w.cols), known: true}
 	if w.in[v] != '[' {
-		return c, w.shape(v, "a list of columns was declared")
+		return c, w.unlike(v, "a list of columns was declared")
 	}
 	depth := w.depth
 	_, err := w.array(v, e, func(w *walker, v int, e env) (int, bool, error) {
 		if w.in[v] != '"' {
-			return v, false, w.shape(v, "the name of a column was declared")
+			return v, false, w.unlike(v, "the name of a column was declared")
 		}
 		end, _, err := w.str(v)
 		if err == nil {
@@ -166,7 +166,7 @@ func (w *walker) rows(v int, cols columns, e env) (int, error) {
 	case w.in[v] == 'n':
 		return w.literal(v)
 	case w.in[v] != '[':
-		return v, w.shape(v, "a list of rows was declared")
+		return v, w.unlike(v, "a list of rows was declared")
 	case !cols.known:
 		return v, w.shape(v, "rows without names of columns")
 	}
@@ -184,7 +184,7 @@ func (w *walker) row(v int, cols columns, e env) (int, error) {
 		return w.literal(v)
 	case '[':
 	default:
-		return v, w.shape(v, "a row of values was declared")
+		return v, w.unlike(v, "a row of values was declared")
 	}
 	k := cols.from
 	return w.array(v, e, func(w *walker, v int, e env) (int, bool, error) {

@@ -78,7 +78,7 @@ func (w *walker) resolve(t *table, name, folded []byte) slot {
 		if n := t.node.Members[string(folded)]; n != nil {
 			return slot{role: nodeRole, node: n, folded: true}
 		}
-		if t.node.Keyed && t.node.Elements != nil {
+		if f := t.ent.Fields[string(folded)]; t.node.Keyed && t.node.Elements != nil && (f == nil || f.Effect < plan.Mask) {
 			return slot{role: nodeRole, node: t.node.Elements}
 		}
 		return w.field(t.ent, name, folded)

@@ -104,7 +104,7 @@ func (w *walker) element(v int, n *plan.Node, e env) (int, bool, error) {
 // of the filtered kind has.
 func (w *walker) misplaced(v int, e env) (int, error) {
 	if w.in[v] != '{' || e.rec >= 0 || w.level > 0 {
-		return v, w.shape(v, "a value of another kind than declared")
+		return v, w.unlike(v, "a value of another kind than declared")
 	}
 	t := table{kind: fieldTable, ent: w.fallback}
 	if w.filters {

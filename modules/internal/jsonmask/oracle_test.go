@@ -313,16 +313,21 @@ func (o *oracle) fields(t *tree, w where, rec *oracleRecord) (*tree, error) {
 
 func (o *oracle) members(t *tree, n *plan.Node, w where) (*tree, error) {
 	return o.object(t, func(f string) bool {
-		return n.Members[f] != nil || (!n.Keyed || n.Elements == nil) && notShown(w.ent, f)
+		return n.Members[f] != nil || !wild(n, w.ent, f) && notShown(w.ent, f)
 	}, func(name, folded string, k *tree) (*tree, bool, error) {
 		if m := n.Members[folded]; m != nil {
 			return o.element(k, m, w)
 		}
-		if n.Keyed && n.Elements != nil {
+		if wild(n, w.ent, folded) {
 			return o.element(k, n.Elements, w)
 		}
 		return o.treated(k, o.treat(w.ent, name), w)
 	})
+}
+
+// wild reports whether a name is an id of a keyed map, not a restricted field.
+func wild(n *plan.Node, ent *plan.Entity, f string) bool {
+	return n.Keyed && n.Elements != nil && (ent.Fields[f] == nil || ent.Fields[f].Effect < plan.Mask)
 }
 
 func (o *oracle) record(t *tree, r *plan.Record, w where) (*tree, bool, error) {

@@ -4,6 +4,8 @@
 package jsonmask
 
 import (
+	"bytes"
+
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
 )
@@ -26,7 +28,7 @@ func (w *walker) pairList(v int, p *plan.Pairs, e env) (int, error) {
 			end, err := w.literal(v)
 			return end, true, err
 		}
-		return v, false, w.shape(v, "a name/value object was declared")
+		return v, false, w.unlike(v, "a name/value object was declared")
 	})
 }
 
@@ -137,6 +139,10 @@ func (w *walker) pairTreat(base int, e env) *plan.Treatment {
 		name := w.in[m.v:m.end]
 		switch c := name[0]; {
 		case c == '"':
+			if bytes.IndexByte(name, '\\') < 0 {
+				name = name[1 : len(name)-1]
+				break
+			}
 			w.name = appendDecoded(w.name[:0], name)
 			name = w.name
 		case c == 'n':
@@ -186,7 +192,7 @@ func (w *walker) writePair(base int, t *plan.Treatment, e env) (keep bool, err e
 	kept := 0
 	n := len(w.pairs) - base
 	for k := range n {
-		m := w.pairs[base+k]
+		m := w.pairs[base+k] // a copy: pairs within this one may move the list
 		if k > 0 && kept == 0 {
 			w.from = m.start // the comma behind members that went
 		}
@@ -224,6 +230,7 @@ func (w *walker) pairValue(m *pairMember, t *plan.Treatment, effect plan.Effect,
 	case m.slot.node != nil && w.in[m.v] == '[':
 		_, keep, err = w.element(m.v, m.slot.node, e)
 		return keep, err
+	case effect == plan.Show && t.Text == nil && w.in[m.v] != '{' && w.in[m.v] != '[': // read before, copied
 	default:
 		_, err = w.shown(m.v, e)
 	}

@@ -27,6 +27,16 @@ func (s *scanner) shape(i int, what string) error {
 	return &ShapeError{Offset: s.base + int64(i), What: what}
 }
 
+// unlike is the error for a value at i that is not what was declared, or for
+// something at i that is no value at all.
+func (s *scanner) unlike(i int, what string) error {
+	switch c := s.in[i]; {
+	case c == '{', c == '[', c == '"', c == '-', '0' <= c && c <= '9', c == 't', c == 'f', c == 'n':
+		return s.shape(i, what)
+	}
+	return s.syntax(i, "value expected")
+}
+
 func (s *scanner) limit(i int, what string, limit int) error {
 	return &LimitError{Offset: s.base + int64(i), What: what, Limit: limit}
 }

@@ -91,7 +91,7 @@ func (w *walker) capped(set int) bool {
 func (w *walker) total(v int, name string) (int, error) {
 	c := w.in[v]
 	if c != '"' && c != '-' && (c < '0' || c > '9') {
-		return v, w.shape(v, "a total was declared")
+		return v, w.unlike(v, "a total was declared")
 	}
 	end, err := w.scalar(v)
 	if err != nil {

@@ -236,8 +236,13 @@ func (w *walker) member(v int, s slot, e env) (int, bool, error) {
 
 // treated walks the value of a field.
 func (w *walker) treated(v int, t *plan.Treatment, e env) (end int, keep bool, err error) {
-	switch max(t.Effect, e.floor) {
+	effect := max(t.Effect, e.floor)
+	switch effect {
 	case plan.Show, plan.Detect:
+		if c := w.in[v]; effect == plan.Show && t.Text == nil && c != '{' && c != '[' {
+			end, err = w.scalar(v)
+			return end, true, err
+		}
 		end, err = w.shown(v, under(t, e))
 	case plan.Mask:
 		end, err = w.masked(v, t)
