@@ -1,12 +1,27 @@
-// Package main builds crmgate: Caddy's standard modules with the gate in front of a CRM.
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package main is crmgate: Caddy with the gate in front of a CRM built in.
 package main
 
 import (
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"os"
+	"runtime/debug"
+	_ "time/tzdata"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/crmgate/crmgate/modules"
 )
 
+// gcPercent trades some memory for a tenth of the CPU per request (see
+// docs/performance.md); Caddy bounds memory by the container's limit.
+const gcPercent = 300
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	caddycmd.Main()
 }

@@ -1,0 +1,228 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/crmgate/crmgate/modules/internal/audit"
+	"github.com/crmgate/crmgate/modules/internal/records"
+)
+
+func init() {
+	caddy.RegisterModule(Admin{})
+}
+
+// Admin serves /crmgate/ on Caddy's admin listener: people, sessions, locks,
+// policy, audit. Every answer is JSON, errors have the member "error"; every act
+// is audited with "admin api" as its author.
+//
+// The listener itself has no sign-in: whoever reaches it rules the gate. Requests
+// that a browser made for another site are refused.
+//
+// Method and path | Does
+// ----------------|-----
+// GET /crmgate/info | version, account, digests of map and policy, health
+// GET /crmgate/people | everybody in the directory
+// POST /crmgate/people | adds {email, name, role, owner_ids, password}
+// PATCH /crmgate/people/{email} | changes {name, role, owner_ids, status, password}
+// PUT /crmgate/people/{email}/crm-key | sets {access_key, secret_key}
+// GET /crmgate/sessions?email= | live sessions
+// DELETE /crmgate/sessions/{id} | ends one session
+// POST /crmgate/sessions/end | ends all of {email}
+// GET /crmgate/locks | locks in force
+// POST /crmgate/locks | sets {target, value, message, for, exempt}
+// DELETE /crmgate/locks/{id} | lifts one
+// GET /crmgate/policy | the policy in force
+// GET /crmgate/policy/revisions | accepted policies, newest first
+// POST /crmgate/policy/check | checks the policy in the body
+// POST /crmgate/policy/explain | explains {email, method, url, body}
+// GET /crmgate/audit?... | records
+// GET /crmgate/audit/verify | checks every chain
+// GET /crmgate/audit/export?format=jsonl | records as jsonl or csv
+// POST /crmgate/refresh | reads the watched files now
+type Admin struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.crmgate", New: func() caddy.Module { return new(Admin) }}
+}
+
+// Routes returns the one route, which owns its prefix.
+func (*Admin) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: "/crmgate/", Handler: caddy.AdminHandlerFunc(serveAdmin)}}
+}
+
+// adminCall is one request to the admin API.
+type adminCall struct {
+	app *App
+	rt  *runtime
+	w   http.ResponseWriter
+	r   *http.Request
+}
+
+// adminRoutes are the calls by method and pattern.
+var adminRoutes = func() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, fn := range map[string]func(*adminCall) (any, error){
+		"GET /crmgate/info":                   (*adminCall).info,
+		"GET /crmgate/people":                 (*adminCall).people,
+		"POST /crmgate/people":                (*adminCall).addPerson,
+		"PATCH /crmgate/people/{email}":       (*adminCall).changePerson,
+		"PUT /crmgate/people/{email}/crm-key": (*adminCall).setKey,
+		"GET /crmgate/sessions":               (*adminCall).sessions,
+		"DELETE /crmgate/sessions/{id}":       (*adminCall).endSession,
+		"POST /crmgate/sessions/end":          (*adminCall).endPerson,
+		"GET /crmgate/locks":                  (*adminCall).locks,
+		"POST /crmgate/locks":                 (*adminCall).lock,
+		"DELETE /crmgate/locks/{id}":          (*adminCall).unlock,
+		"GET /crmgate/policy":                 (*adminCall).policy,
+		"GET /crmgate/policy/revisions":       (*adminCall).revisions,
+		"POST /crmgate/policy/check":          (*adminCall).checkPolicy,
+		"POST /crmgate/policy/explain":        (*adminCall).explain,
+		"GET /crmgate/audit":                  (*adminCall).audit,
+		"GET /crmgate/audit/verify":           (*adminCall).verify,
+		"GET /crmgate/audit/export":           (*adminCall).export,
+		"POST /crmgate/refresh":               (*adminCall).refresh,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { serveCall(w, r, fn) })
+	}
+	return mux
+}()
+
+// serveAdmin finds the running app anew for every request: a router that kept it
+// would go on talking to a configuration that failed to load.
+func serveAdmin(w http.ResponseWriter, r *http.Request) error {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return caddy.APIError{HTTPStatus: http.StatusForbidden, Err: errors.New("a request from another site")}
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodDelete && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		return caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("the body must be application/json")}
+	}
+	adminRoutes.ServeHTTP(w, r)
+	return nil
+}
+
+// maxAdminBody bounds a request to the admin API.
+const maxAdminBody = 4 << 20
+
+func serveCall(w http.ResponseWriter, r *http.Request, fn func(*adminCall) (any, error)) {
+	c := &adminCall{w: w, r: r}
+	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+	app, err := activeApp()
+	if err != nil {
+		adminError(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	if c.app, c.rt = app, app.runtime.Load(); c.rt == nil {
+		adminError(w, http.StatusServiceUnavailable, errNotOpen)
+		return
+	}
+	out, err := fn(c)
+	switch {
+	case err != nil:
+		adminError(w, adminStatus(err), err)
+	case out != nil:
+		adminJSON(w, http.StatusOK, out)
+	}
+}
+
+// activeApp returns the app of the configuration in force.
+func activeApp() (*App, error) {
+	app, err := caddy.ActiveContext().AppIfConfigured("crmgate")
+	if err != nil {
+		return nil, fmt.Errorf("finding the crmgate app: %w", err)
+	}
+	return app.(*App), nil //nolint:forcetypeassert // the id is ours
+}
+
+// badInput is an error about what the caller sent.
+type badInput struct{ error }
+
+func (b badInput) Unwrap() error { return b.error }
+
+// adminStatus is the HTTP status of an error of the admin API.
+func adminStatus(err error) int {
+	var bad badInput
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &bad), errors.Is(err, records.ErrInvalid):
+		return http.StatusBadRequest
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, records.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, records.ErrConflict):
+		return http.StatusConflict
+	}
+	return http.StatusServiceUnavailable
+}
+
+func adminError(w http.ResponseWriter, status int, err error) {
+	adminJSON(w, status, map[string]string{"error": err.Error()})
+}
+
+func adminJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // the client is gone when this fails
+}
+
+// body decodes the request's body strictly.
+func (c *adminCall) body(v any) error {
+	dec := json.NewDecoder(c.r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return badInput{fmt.Errorf("reading the request: %w", err)}
+	}
+	if dec.More() {
+		return badInput{errors.New("reading the request: more than one document")}
+	}
+	return nil
+}
+
+// act audits an administrative act.
+func (c *adminCall) act(kind, email, detail string) error {
+	return c.app.act(c.r.Context(), audit.Record{Kind: kind, Email: email, Decision: "allow", Reason: "allowed", Detail: "admin api: " + detail})
+}
+
+// info tells what is running.
+func (c *adminCall) info() (any, error) {
+	snap := c.app.Snapshot()
+	_, version := caddy.Version()
+	out := map[string]any{
+		"account": c.app.Account, "node": c.app.Node, "caddy": version,
+		"map": map[string]string{"name": snap.Map.Name, "digest": snap.Map.Digest}, "policy_digest": snap.Policy.Digest(),
+		"people": len(c.rt.directory.People()), "sessions": len(c.rt.sessions.All(maxListed)),
+	}
+	if err := c.app.health(c.r.Context()); err != nil {
+		out["unhealthy"] = err.Error()
+	}
+	return out, nil
+}
+
+// refresh reads the watched files now.
+func (c *adminCall) refresh() (any, error) {
+	errs := []error{c.app.sources.Refresh()}
+	if f := c.app.watcher.file; f != nil {
+		_, err := f.Refresh()
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, badInput{err}
+	}
+	return map[string]bool{"ok": true}, c.act("refresh", "", "read the watched files")
+}
+
+// Interface guards
+var _ caddy.AdminRouter = (*Admin)(nil)

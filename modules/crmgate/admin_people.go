@@ -1,0 +1,212 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate/modules/internal/directory"
+	"github.com/crmgate/crmgate/modules/internal/password"
+	"github.com/crmgate/crmgate/modules/internal/records"
+)
+
+// personInput is what the admin API takes of a person; a nil member changes nothing.
+type personInput struct {
+	Email    string    `json:"email,omitempty"`
+	Name     *string   `json:"name,omitempty"`
+	Role     *string   `json:"role,omitempty"`
+	OwnerIDs *[]string `json:"owner_ids,omitempty"`
+	UserType *string   `json:"user_type,omitempty"`
+	Status   *string   `json:"status,omitempty"`
+	Password *string   `json:"password,omitempty"`
+}
+
+// personOutput is what the admin API tells of a person.
+type personOutput struct {
+	ID       string    `json:"id"`
+	Email    string    `json:"email"`
+	Name     string    `json:"name"`
+	Role     string    `json:"role"`
+	OwnerIDs []string  `json:"owner_ids,omitempty"`
+	UserType string    `json:"user_type,omitempty"`
+	Status   string    `json:"status"`
+	Updated  time.Time `json:"updated"`
+}
+
+func outPerson(p *records.Person) personOutput {
+	return personOutput{
+		ID: p.ID, Email: p.Email, Name: p.Name, Role: p.Role, OwnerIDs: p.OwnerIDs,
+		UserType: p.UserType, Status: string(p.Status), Updated: p.Updated,
+	}
+}
+
+// people lists the directory.
+func (c *adminCall) people() (any, error) {
+	out := []personOutput{}
+	for i, list := 0, c.rt.directory.People(); i < len(list); i++ {
+		out = append(out, outPerson(&list[i]))
+	}
+	return out, nil
+}
+
+// addPerson adds a person, with a password when one is given.
+func (c *adminCall) addPerson() (any, error) {
+	var in personInput
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	p := records.Person{ID: NewRequestID(), Status: records.Active, UserType: "regular"}
+	email, err := directory.ParseEmail(in.Email)
+	if err != nil {
+		return nil, badInput{err}
+	}
+	p.Email = email
+	if err := c.apply(&p, &in); err != nil {
+		return nil, err
+	}
+	if p.Role == "" {
+		return nil, badInput{errors.New("reading the request: role is missing")}
+	}
+	hash, err := c.hash(&p, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := c.rt.directory.Add(c.r.Context(), p)
+	if err != nil {
+		return nil, fmt.Errorf("adding the person: %w", err)
+	}
+	if hash != "" {
+		if err := c.rt.directory.SetPassword(c.r.Context(), stored.ID, []byte(hash)); err != nil {
+			return nil, fmt.Errorf("setting the password: %w", err)
+		}
+	}
+	return outPerson(&stored), c.act("person", p.Email, "added")
+}
+
+// changePerson changes a person. Ending somebody's access ends his sessions.
+func (c *adminCall) changePerson() (any, error) {
+	var in personInput
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	found, err := c.person(c.r.PathValue("email"))
+	if err != nil {
+		return nil, err
+	}
+	p := *found
+	before := p
+	if err := c.apply(&p, &in); err != nil {
+		return nil, err
+	}
+	hash, err := c.hash(&p, in.Password)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = c.rt.directory.Update(c.r.Context(), p); err != nil {
+		return nil, fmt.Errorf("changing the person: %w", err)
+	}
+	if hash != "" {
+		if err := c.rt.directory.SetPassword(c.r.Context(), p.ID, []byte(hash)); err != nil {
+			return nil, fmt.Errorf("setting the password: %w", err)
+		}
+	}
+	if hash != "" || p.Status != records.Active || p.Role != before.Role {
+		if err := c.rt.sessions.EndPerson(c.r.Context(), p.ID, ""); err != nil {
+			return nil, fmt.Errorf("ending the person's sessions: %w", err)
+		}
+	}
+	return outPerson(&p), c.act("person", p.Email, changes(&in))
+}
+
+// changes names what was changed, not to what.
+func changes(in *personInput) string {
+	var names []string
+	for name, set := range map[string]bool{
+		"name": in.Name != nil, "role": in.Role != nil, "owner_ids": in.OwnerIDs != nil,
+		"user_type": in.UserType != nil, "status": in.Status != nil, "password": in.Password != nil,
+	} {
+		if set {
+			names = append(names, name)
+		}
+	}
+	return "changed " + strings.Join(sorted(names), ", ")
+}
+
+// apply copies what was given and checks it.
+func (c *adminCall) apply(p *records.Person, in *personInput) error {
+	if in.Name != nil {
+		p.Name = *in.Name
+	}
+	if in.Role != nil {
+		if _, ok := c.app.Snapshot().Policy.Role(*in.Role); !ok {
+			return badInput{fmt.Errorf("reading the request: the policy has no role %q", *in.Role)}
+		}
+		p.Role = *in.Role
+	}
+	if in.OwnerIDs != nil {
+		p.OwnerIDs = *in.OwnerIDs
+	}
+	if in.UserType != nil {
+		if *in.UserType != "regular" && *in.UserType != "mobile" {
+			return badInput{errors.New("reading the request: user_type is regular or mobile")}
+		}
+		p.UserType = *in.UserType
+	}
+	if in.Status != nil {
+		if *in.Status != string(records.Active) && *in.Status != string(records.Inactive) {
+			return badInput{errors.New("reading the request: status is active or inactive")}
+		}
+		p.Status = records.Status(*in.Status)
+	}
+	return nil
+}
+
+// hash checks a new password against the policy and hashes it.
+func (c *adminCall) hash(p *records.Person, pw *string) (string, error) {
+	if pw == nil {
+		return "", nil
+	}
+	if err := c.app.passwordPolicy().Check(*pw, password.Person{Email: p.Email, Name: p.Name}); err != nil {
+		return "", badInput{fmt.Errorf("the password does not do: %w", err)}
+	}
+	hash, err := c.rt.passwords.Hash(c.r.Context(), *pw)
+	if err != nil {
+		return "", fmt.Errorf("hashing the password: %w", err)
+	}
+	return hash, nil
+}
+
+// setKey stores a person's own CRM key pair, sealed.
+func (c *adminCall) setKey() (any, error) {
+	var in struct {
+		AccessKey string `json:"access_key"`
+		SecretKey string `json:"secret_key"`
+	}
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	if in.AccessKey == "" || in.SecretKey == "" {
+		return nil, badInput{errors.New("reading the request: access_key and secret_key are needed")}
+	}
+	p, err := c.person(c.r.PathValue("email"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.rt.keys.Put(c.r.Context(), p.ID, in.AccessKey, in.SecretKey); err != nil {
+		return nil, fmt.Errorf("storing the key pair: %w", err)
+	}
+	return map[string]bool{"ok": true}, c.act("crm_key", p.Email, "set the CRM key pair")
+}
+
+// person finds somebody by e-mail address.
+func (c *adminCall) person(email string) (*records.Person, error) {
+	p, ok := c.rt.directory.ByEmail(email)
+	if !ok {
+		return nil, fmt.Errorf("finding %q: %w", email, records.ErrNotFound)
+	}
+	return p, nil
+}

@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate/modules/internal/session"
+)
+
+// sessionOutput is what the admin API tells of a session; the token is nowhere.
+type sessionOutput struct {
+	ID        string    `json:"id"`
+	Email     string    `json:"email"`
+	Role      string    `json:"role"`
+	Kind      string    `json:"kind"`
+	Created   time.Time `json:"created"`
+	LastSeen  time.Time `json:"last_seen"`
+	IP        string    `json:"ip,omitempty"`
+	UserAgent string    `json:"user_agent,omitempty"`
+}
+
+func outSession(s *session.Session) sessionOutput {
+	return sessionOutput{
+		ID: s.ID, Email: s.Email, Role: s.Role, Kind: s.Kind, Created: s.Created,
+		LastSeen: s.LastSeen, IP: s.IP, UserAgent: s.UserAgent,
+	}
+}
+
+// maxListed bounds a list of sessions.
+const maxListed = 10000
+
+// sessions lists live sessions, of one person or of all.
+func (c *adminCall) sessions() (any, error) {
+	var list []*session.Session
+	if email := c.r.URL.Query().Get("email"); email != "" {
+		p, err := c.person(email)
+		if err != nil {
+			return nil, err
+		}
+		list = c.rt.sessions.List(p.ID)
+	} else {
+		list = c.rt.sessions.All(maxListed)
+	}
+	out := []sessionOutput{}
+	for _, s := range list {
+		out = append(out, outSession(s))
+	}
+	return out, nil
+}
+
+// endSession ends one session.
+func (c *adminCall) endSession() (any, error) {
+	id := c.r.PathValue("id")
+	if err := c.rt.sessions.End(c.r.Context(), id, session.ReasonEnded); err != nil {
+		return nil, fmt.Errorf("ending the session: %w", err)
+	}
+	return map[string]bool{"ok": true}, c.act("session", "", "ended session "+ShortID(id))
+}
+
+// endPerson ends all sessions of a person.
+func (c *adminCall) endPerson() (any, error) {
+	var in struct {
+		Email string `json:"email"`
+	}
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.person(in.Email)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.rt.sessions.EndPerson(c.r.Context(), p.ID, ""); err != nil {
+		return nil, fmt.Errorf("ending the sessions: %w", err)
+	}
+	return map[string]bool{"ok": true}, c.act("session", p.Email, "ended all sessions")
+}
+
+// lockInput is what the admin API takes of a lock.
+type lockInput struct {
+	Target  string   `json:"target"`            // everyone, role, group, user, session, device, key, ip
+	Value   string   `json:"value,omitempty"`   //
+	Message string   `json:"message,omitempty"` // for the people locked out
+	For     string   `json:"for,omitempty"`     // a duration; "" until lifted; "0" ends sessions and locks nobody out
+	Exempt  []string `json:"exempt,omitempty"`  // e-mail addresses
+}
+
+// locks lists the locks in force.
+func (c *adminCall) locks() (any, error) {
+	out := c.rt.sessions.Locks()
+	if out == nil {
+		out = []session.Lock{}
+	}
+	return out, nil
+}
+
+// lock sets a lock. A lock always ends the sessions it matches: who is locked out
+// must prove himself again.
+func (c *adminCall) lock() (any, error) {
+	var in lockInput
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	l := session.Lock{
+		Target: session.Target{Kind: session.TargetKind(in.Target), Value: in.Value}, Message: in.Message,
+		By: "admin api", Ends: true, Exempt: in.Exempt, At: c.app.clock().Now(),
+	}
+	if in.For != "" {
+		d, err := time.ParseDuration(in.For)
+		if err != nil && in.For != "0" || d < 0 {
+			return nil, badInput{fmt.Errorf("reading the request: %q is not a duration such as 2h or 30m", in.For)}
+		}
+		l.Until = l.At.Add(d)
+	}
+	if l.Target.Kind == session.ByUser {
+		if _, err := c.person(in.Value); err != nil {
+			return nil, err
+		}
+	}
+	stored, err := c.rt.sessions.Lock(c.r.Context(), l)
+	switch {
+	case errors.Is(err, session.ErrUnavailable):
+		return nil, fmt.Errorf("setting the lock: %w", err)
+	case err != nil:
+		return nil, badInput{fmt.Errorf("setting the lock: %w", err)}
+	}
+	return stored, c.act("lock", "", "locked "+stored.Target.String())
+}
+
+// unlock lifts a lock.
+func (c *adminCall) unlock() (any, error) {
+	id := c.r.PathValue("id")
+	if err := c.rt.sessions.Unlock(c.r.Context(), id); err != nil {
+		return nil, fmt.Errorf("lifting the lock: %w", err)
+	}
+	return map[string]bool{"ok": true}, c.act("lock", "", "lifted lock "+strings.TrimSpace(id))
+}
+
+// ShortID is how much of a session's id is shown: enough to tell two apart.
+func ShortID(id string) string { return id[:min(len(id), 12)] }

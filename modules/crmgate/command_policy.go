@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/maps"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+func init() {
+	command("policy", "Checks, tests and explains policies", "Works on files, except explain, which asks a running gateway.",
+		nil, policyCheck, policyExplain)
+	command("map", "Checks and explains resource maps", "Works on files and on the built-in maps.", nil, mapCheck, mapExplain)
+}
+
+// openMap reads a built-in map by its name, or a file.
+func openMap(name string) (*resource.Map, error) {
+	if data, err := maps.Source(name); err == nil {
+		return resource.Parse(name+".yaml", data)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading map: %q is no built-in map (%s) and cannot be read as a file: %w", name, strings.Join(maps.Names(), ", "), err)
+	}
+	return resource.Parse(name, data)
+}
+
+func policyCheck() *cobra.Command {
+	c := &cobra.Command{
+		Use: "check <file>", Short: "Parses a policy and compiles it against a map", Args: cobra.ExactArgs(1), SilenceUsage: true,
+	}
+	name := c.Flags().String("map", "leadsquared", "built-in map or file")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, err := openMap(*name)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(args[0])
+		if err != nil {
+			return fmt.Errorf("reading policy: %w", err)
+		}
+		doc, err := policy.Parse(args[0], data)
+		if err != nil {
+			return err
+		}
+		set, err := policy.Compile(doc, m)
+		if err != nil {
+			return err
+		}
+		for _, w := range set.Warnings() {
+			fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s is a good policy for %s: %d templates, %d roles\n", args[0], m.Name, len(doc.Templates), len(set.Roles()))
+		return nil
+	}
+	return c
+}
+
+func policyExplain() *cobra.Command {
+	c := online(&cobra.Command{
+		Use: "explain <email> <path and query>", Short: "Says what a running gateway would decide about a request, and why", Args: cobra.ExactArgs(2),
+	})
+	method := c.Flags().String("method", http.MethodGet, "HTTP method")
+	body := c.Flags().String("body", "", "request body")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		in := explainInput{Email: args[0], Method: *method, URL: args[1], Body: *body}
+		if in.Body != "" {
+			in.Header = map[string]string{"Content-Type": "application/json"}
+		}
+		var out explanation
+		if err := call(c, http.MethodPost, "/policy/explain", in, &out); err != nil {
+			return printed(err)
+		}
+		return printExplanation(c, &out)
+	}
+	return c
+}
+
+func printExplanation(c *cobra.Command, out *explanation) error {
+	w := c.OutOrStdout()
+	fmt.Fprintln(w, strings.TrimSpace(out.Request))
+	verdict := "denied"
+	if out.Allow {
+		verdict = "allowed"
+	}
+	fmt.Fprintf(w, "\n%s (%s)", verdict, out.Reason)
+	if out.Detail != "" {
+		fmt.Fprintf(w, ": %s", out.Detail)
+	}
+	fmt.Fprintln(w)
+	if out.Explanation == nil {
+		return nil
+	}
+	text, err := json.MarshalIndent(out.Explanation, "", "  ")
+	if err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	fmt.Fprintln(w, string(text))
+	return nil
+}
+
+func mapCheck() *cobra.Command {
+	c := &cobra.Command{
+		Use: "check <map>", Short: "Finds dead routes, overlaps and pointers that never match", Args: cobra.ExactArgs(1), SilenceUsage: true,
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, err := openMap(args[0])
+		if err != nil {
+			return err
+		}
+		findings := m.Check()
+		for _, f := range findings {
+			fmt.Fprintln(c.OutOrStdout(), f)
+		}
+		if len(findings) > 0 {
+			return errors.New("the map can be mended")
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s is a good map: %d routes, %d entities\n", m.Name, len(m.Routes), len(m.Entities))
+		return nil
+	}
+	return c
+}
+
+func mapExplain() *cobra.Command {
+	c := &cobra.Command{
+		Use: "explain <map> <method> <url> [<body>]", Short: "Says what a request is, and why", Args: cobra.RangeArgs(3, 4), SilenceUsage: true,
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, err := openMap(args[0])
+		if err != nil {
+			return err
+		}
+		in := explainInput{Method: args[1], URL: args[2]}
+		if len(args) == 4 {
+			in.Body, in.Header = args[3], map[string]string{"Content-Type": "application/json"}
+		}
+		req, err := requestOf(&in)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), strings.TrimSpace(m.Explain(req)))
+		return nil
+	}
+	return c
+}

@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/crmgate/crmgate/modules/internal/session"
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// Decision is what the gate decided about one request: the one value in which
+// the request side and the response side meet. The gate makes it, the transport
+// obeys it and fills Facts, the gate writes both into the audit. A request
+// without one never reaches the CRM.
+type Decision struct {
+	policy.Decision
+
+	// What was judged, and must be what is sent.
+	Method, Path, RawQuery string
+
+	RequestID  string
+	Principal  *policy.Principal
+	Session    *session.Session // nil for API keys and public routes
+	ViewerKey  string           // part of derived ETags: whose rows
+	Lock       *session.Lock    // with Locked: what the person is told
+	RetryAfter time.Duration    // with Throttled
+
+	Identity  http.Header                                  // set on the outbound request, last
+	Query     map[string]string                            // credentials the map wants in the query
+	Forbidden *Forbidden                                   // what a client may not bring along
+	Learn     func(ctx context.Context, body []byte) error // binds the CRM session in a sign-in answer
+
+	Facts Facts
+}
+
+// Facts is what the response side saw, for the audit.
+type Facts struct {
+	Status  int
+	Bytes   int64
+	Masked  []string
+	Hidden  []string
+	Dropped int
+	Reason  policy.Reason // set when the response side refused
+	Detail  string
+	Sent    bool // bytes of the answer may have left
+}
+
+// Plan returns the plan of the answer. A decision over several operations has
+// one plan an operation; their answers are one body, so only equal plans can be
+// applied: the gate refuses other batches before they are sent.
+func (d *Decision) Plan() *plan.Plan {
+	if len(d.Plans) == 0 {
+		return nil
+	}
+	return d.Plans[0]
+}
+
+// Operation returns the first operation, or nil.
+func (d *Decision) Operation() *resource.Operation {
+	if len(d.Operations) == 0 {
+		return nil
+	}
+	return &d.Operations[0]
+}
+
+// Refuse notes that the response side refused, for the audit.
+func (d *Decision) Refuse(reason policy.Reason, detail string) {
+	d.Facts.Reason, d.Facts.Detail = reason, detail
+}
+
+type decisionKey struct{}
+
+// WithDecision returns a context that carries d.
+func WithDecision(ctx context.Context, d *Decision) context.Context {
+	return context.WithValue(ctx, decisionKey{}, d)
+}
+
+// DecisionFrom returns the decision of a request, or nil: then nothing was
+// decided and nothing may be sent.
+func DecisionFrom(ctx context.Context) *Decision {
+	d, _ := ctx.Value(decisionKey{}).(*Decision)
+	return d
+}

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the gate's counters on Caddy's registry. Labels come from closed
+// sets: never a person, an address or a path.
+type Metrics struct {
+	requests  *prometheus.CounterVec
+	duration  prometheus.Histogram
+	signIns   *prometheus.CounterVec
+	suspects  *prometheus.CounterVec
+	reloads   *prometheus.GaugeVec
+	age       *prometheus.GaugeVec
+	sessions  prometheus.Gauge
+	live      prometheus.Gauge
+	auditRows *prometheus.GaugeVec
+}
+
+// metrics are made once: every configuration load registers the same collectors
+// with its own registry, so that counters go on counting across reloads.
+var metrics = newMetrics()
+
+func newMetrics() *Metrics {
+	const ns, sub = "caddy", "crmgate"
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, labels)
+	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help})
+	}
+	return &Metrics{
+		requests: counter("requests_total", "Requests by decision and reason.", "decision", "reason"),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: ns, Subsystem: sub, Name: "request_duration_seconds",
+			Help: "Time from the first stage to the end of the answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		signIns:   counter("sign_ins_total", "Sign-ins by provider and result.", "provider", "result"),
+		suspects:  counter("suspect_addresses_total", "Requests from addresses with a reputation, by category.", "category"),
+		reloads:   gauges("last_reload_successful", "Whether the newest version of a watched file was accepted (1) or the last good one is in force (0).", "file"),
+		age:       gauges("data_age_seconds", "Age of the data in force, by file.", "file"),
+		sessions:  gauge("sessions", "Sessions in this gateway's view."),
+		live:      gauge("live_connections", "Requests, sockets and streams in progress under a session."),
+		auditRows: gauges("audit_records", "Audit records by where they are.", "state"),
+	}
+}
+
+// register adds the collectors to a registry; a registry that has them already is
+// the same configuration provisioned again.
+func (m *Metrics) register(reg prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.signIns, m.suspects, m.reloads, m.age, m.sessions, m.live, m.auditRows} {
+		if err := reg.Register(c); err != nil {
+			var are prometheus.AlreadyRegisteredError
+			if !errors.As(err, &are) {
+				return fmt.Errorf("registering metrics: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Request counts one request.
+func (m *Metrics) Request(decision, reason string) {
+	m.requests.WithLabelValues(decision, reason).Inc()
+}
+
+// Duration observes one request's time.
+func (m *Metrics) Duration(d time.Duration) { m.duration.Observe(d.Seconds()) }
+
+// SignIn counts one sign-in.
+func (m *Metrics) SignIn(provider, result string) {
+	m.signIns.WithLabelValues(provider, result).Inc()
+}
+
+// Suspect counts one request from an address with a reputation.
+func (m *Metrics) Suspect(category string) { m.suspects.WithLabelValues(category).Inc() }

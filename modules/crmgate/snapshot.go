@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package crmgate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/crmgate/crmgate/modules/internal/network"
+	"github.com/crmgate/crmgate/modules/internal/watchfile"
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/maps"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// Snapshot is everything a decision depends on, compiled and immutable. A request
+// takes one at its start and keeps it to the end; a new one is swapped in whole
+// or not at all.
+type Snapshot struct {
+	Map    *resource.Map
+	Policy *policy.Set
+	Source []byte // the policy as written
+	engine *network.Engine
+}
+
+// Network judges an address before the person is known.
+func (s *Snapshot) Network(c network.Client) network.Verdict { return s.engine.Check(c) }
+
+// NetworkPerson judges an address by the lists of a person and of his role.
+func (s *Snapshot) NetworkPerson(c network.Client) network.Verdict { return s.engine.CheckPerson(c) }
+
+// Snapshot returns what decisions are made by at the moment, or nil until the
+// stores are open.
+func (a *App) Snapshot() *Snapshot {
+	if a.runtime.Load() == nil {
+		return nil
+	}
+	return a.snapshot.Load()
+}
+
+// loadMap reads the resource map: a built-in one by its name, or a file.
+func (a *App) loadMap() error {
+	name := a.Map + ".yaml"
+	data, err := maps.Source(a.Map)
+	if err != nil {
+		name = a.Map
+		if data, err = os.ReadFile(a.Map); err != nil {
+			return fmt.Errorf("reading map: %q is no built-in map (%s) and cannot be read as a file: %w", a.Map, strings.Join(maps.Names(), ", "), err)
+		}
+	}
+	if a.resources, err = resource.Parse(name, data); err != nil {
+		return fmt.Errorf("parsing map: %w", err)
+	}
+	return nil
+}
+
+// loadNetwork opens the files about addresses.
+func (a *App) loadNetwork() error {
+	c := network.SourcesConfig{Report: func(err error) { a.reported("network", err) }}
+	if a.Config.Network != nil {
+		c.AnonymousIP, c.TorExits = a.Config.Network.AnonymousIP, a.Config.Network.TorExits
+		c.Every = time.Duration(a.Config.Network.Interval)
+	}
+	a.engine = new(network.Engine)
+	c.Swapped = a.engine.SetReputation
+	src, err := network.OpenSources(c)
+	if err != nil {
+		return fmt.Errorf("reading network files: %w", err)
+	}
+	a.sources = src
+	a.engine.SetReputation(src.Reputation())
+	return nil
+}
+
+// compiled is a policy file that was read, checked and compiled.
+type compiled struct {
+	source []byte
+	set    *policy.Set
+	rules  *network.Rules
+}
+
+// policyFile watches the policy; without one the defaults hold for good.
+type policyFile struct {
+	file *watchfile.File[*compiled]
+}
+
+func (p *policyFile) run(ctx context.Context) {
+	if p.file != nil {
+		p.file.Run(ctx)
+	}
+}
+
+// loadPolicy reads the policy and keeps an eye on it.
+func (a *App) loadPolicy() error {
+	a.watcher = new(policyFile)
+	if a.Policy == "" {
+		c, err := a.compile("built-in policy", nil)
+		if err != nil {
+			return err
+		}
+		a.install(c)
+		return nil
+	}
+	f, err := watchfile.Open(a.Policy, func(data []byte) (*compiled, error) { return a.compile(a.Policy, data) },
+		watchfile.Options[*compiled]{
+			MaxBytes: 4 << 20,
+			Report:   func(err error) { a.reported("policy", err) },
+			Swapped:  a.swapped,
+		})
+	if err != nil {
+		return fmt.Errorf("reading policy: %w", err)
+	}
+	a.watcher.file = f
+	a.install(f.Current())
+	return nil
+}
+
+// compile turns a policy's source into what decisions need.
+func (a *App) compile(name string, source []byte) (*compiled, error) {
+	doc, err := policy.Parse(name, source)
+	if err != nil {
+		return nil, fmt.Errorf("parsing policy: %w", err)
+	}
+	set, err := policy.Compile(doc, a.resources)
+	if err != nil {
+		return nil, fmt.Errorf("compiling policy: %w", err)
+	}
+	rules, err := network.NewRules(rulesConfig(set.Settings().Network))
+	if err != nil {
+		return nil, fmt.Errorf("compiling network rules: %w", err)
+	}
+	return &compiled{source: source, set: set, rules: rules}, nil
+}
+
+// rulesConfig translates the policy's network settings.
+func rulesConfig(n policy.Network) network.RulesConfig {
+	c := network.RulesConfig{
+		Account: n.Account.Allow, API: n.API.Allow, AllowListWins: n.AllowListWins,
+		Roles: map[string][]netip.Prefix{}, Users: map[string][]netip.Prefix{},
+		Reputation: map[network.Category]network.Action{
+			network.Tor: network.Action(n.Reputation.Tor), network.AnonymousProxy: network.Action(n.Reputation.AnonymousProxy),
+			network.Hosting: network.Action(n.Reputation.Hosting), network.VPN: network.Action(n.Reputation.VPN),
+			network.ResidentialProxy: network.Action(n.Reputation.Residential),
+			network.Anonymous:        network.Action(n.Reputation.AnonymousProxy), // an entry that does not say which kind
+		},
+	}
+	for id, l := range n.Roles {
+		c.Roles[id] = l.Allow
+	}
+	for email, l := range n.Users {
+		c.Users[email] = l.Allow
+	}
+	return c
+}
+
+// install makes a compiled policy the one decisions are made by.
+func (a *App) install(c *compiled) {
+	a.engine.SetRules(c.rules)
+	a.snapshot.Store(&Snapshot{Map: a.resources, Policy: c.set, Source: c.source, engine: a.engine})
+}
+
+// swapped installs a policy that replaced a running one. Streams and sockets that
+// were opened under the old one end: nobody re-judges what they carry.
+func (a *App) swapped(c *compiled) {
+	a.install(c)
+	a.applySettings()
+	a.recordRevision(context.Background())
+	if rt := a.runtime.Load(); rt != nil {
+		rt.sessions.CloseLive("the policy changed")
+	}
+	a.logger.Info("policy replaced", zap.String("digest", c.set.Digest()))
+}
+
+// reported says once that a watched file is bad, and once that it is good again.
+func (a *App) reported(file string, err error) {
+	if err != nil {
+		metrics.reloads.WithLabelValues(file).Set(0)
+		a.logger.Error("a watched file was refused; the last good one stays in force", zap.String("file", file), zap.Error(err))
+		return
+	}
+	metrics.reloads.WithLabelValues(file).Set(1)
+	a.logger.Info("a watched file is good again", zap.String("file", file))
+}
+
+// observe keeps the gauges true.
+func (a *App) observe(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		a.gauges()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// gauges sets the gauges.
+func (a *App) gauges() {
+	for _, s := range a.sources.Status() {
+		metrics.age.WithLabelValues(s.Path).Set(s.Age.Seconds())
+	}
+	if a.watcher.file != nil {
+		metrics.age.WithLabelValues("policy").Set(a.watcher.file.Status().Age.Seconds())
+	}
+	if rt := a.runtime.Load(); rt != nil {
+		rt.gauges()
+	}
+}
+
+// errNotOpen is what everything that needs a store says before it is open.
+var errNotOpen = errors.New("crmgate: the stores are not open yet")

@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gate is the request side: one handler with a fixed list of stages,
+// one file a stage, that turns a request into a Decision or a refusal.
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/policy"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler is the gate. It takes no options: what it enforces is the `crmgate`
+// app's configuration and policy, the same for every site that has it.
+//
+// The stages and their order are part of the program and not of the
+// configuration, because order is security. A stage that cannot come to an
+// answer (an empty client address, an unreadable body, a store that is away)
+// refuses; a panic in a stage is a refusal too, and the process lives.
+//
+// Placeholders it sets for the rest of the Caddyfile:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.auth.user.id}` | the person's id; also the `user_id` of the access log
+// `{http.auth.user.email}` | the person's e-mail address
+// `{http.auth.user.role}` | the person's role
+// `{http.crmgate.role}` | the person's role
+// `{http.crmgate.operation}` | the operation's id in the resource map
+// `{http.crmgate.decision}` | `allow` or `deny`
+// `{http.crmgate.reason}` | the reason, from the closed list
+// `{http.crmgate.request_id}` | the id that is in the audit
+type Handler struct {
+	app    *crmgate.App
+	logger *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.crmgate",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision finds the app and checks how this server learns client addresses.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	app, err := crmgate.FromContext(ctx)
+	if err != nil {
+		return err
+	}
+	h.app, h.logger = app, ctx.Logger()
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		return checkTrustedProxies(srv)
+	}
+	return nil
+}
+
+// checkTrustedProxies refuses the one setting under which a client chooses its
+// own address: without strict, Caddy takes the left-most name of the list a
+// client sent.
+func checkTrustedProxies(srv *caddyhttp.Server) error {
+	if len(srv.TrustedProxiesRaw) > 0 && srv.TrustedProxiesStrict == 0 {
+		return errors.New("checking the client address: trusted_proxies without trusted_proxies_strict lets clients choose their address; add trusted_proxies_strict to the servers block")
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	crmgate [<matcher>]
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume directive name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Err("crmgate takes no options here; they stand in the global crmgate block")
+	}
+	return nil
+}
+
+// ServeHTTP runs the stages and, if none refused, the rest of the route.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := h.begin(w, r)
+	if done := h.judge(x); done {
+		x.finish()
+		return nil
+	}
+	return h.forward(x, next)
+}
+
+// judge runs the stages. It says whether the request has been answered.
+func (h *Handler) judge(x *exchange) (done bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel that is compared by identity everywhere
+				panic(p)
+			}
+			h.logger.Error("panic in the gate; the request is refused", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			x.refuse(policy.Internal, "a panic in the gate")
+			done = true
+		}
+	}()
+	for _, s := range stages {
+		if s.run(x) == stop {
+			return true
+		}
+	}
+	return false
+}
+
+// forward hands the decided request to the rest of the route and audits it when
+// it is over.
+func (h *Handler) forward(x *exchange, next caddyhttp.Handler) error {
+	r, release := x.attach()
+	defer release()
+	if err := x.auditFirst(); err != nil {
+		x.refuse(policy.Unwritable, err.Error())
+		x.finish()
+		return nil
+	}
+	defer x.finish() // also when the proxy aborts the connection by a panic
+	err := next.ServeHTTP(x.w, r)
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) && he.StatusCode >= 500 && x.d.Facts.Reason == policy.UpstreamFailed {
+		x.app.Refuse(x.w, x.r, x.d, policy.UpstreamFailed)
+		x.d.Facts.Status = policy.UpstreamFailed.Status()
+		h.logger.Error("asking the CRM failed", zap.Error(err), zap.String("request_id", x.d.RequestID))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("serving the decided request: %w", err)
+	}
+	return nil
+}
+
+// begin starts an exchange.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{app: h.app, logger: h.logger, w: w, r: r, start: time.Now()}
+	x.d = &crmgate.Decision{RequestID: crmgate.NewRequestID(), Forbidden: h.app.Forbidden()}
+	x.repl, _ = r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return x
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddyfile.Unmarshaler       = (*Handler)(nil)
+)

@@ -1,0 +1,247 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/modules/portal"
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// operation reads the request into operations, with its body where the map needs it.
+// What was read is what counts as activity, since only the body of some CRMs
+// tells a poll from work.
+func operation(x *exchange) step {
+	if x.route != nil {
+		if !x.route.TakesBody() {
+			x.r.Body, x.r.ContentLength = http.NoBody, 0 // nobody has judged it
+			x.r.TransferEncoding = nil
+		}
+		if x.route.NeedsBody() {
+			if step := x.readBody(); step == stop {
+				return stop
+			}
+		}
+		ops, err := x.route.Operations(&x.req)
+		switch {
+		case errors.Is(err, resource.ErrUnmapped):
+			x.route = nil
+		case err != nil:
+			return x.refuse(policy.Unreadable, err.Error())
+		}
+		x.d.Operations = ops
+	}
+	if x.session != nil && !idleWork(x.d.Operations) {
+		x.app.Sessions().Touch(x.session)
+	}
+	return proceed
+}
+
+// idleWork says whether every operation is one that does not count as activity.
+func idleWork(ops []resource.Operation) bool {
+	for i := range ops {
+		if !ops[i].NoTouch {
+			return false
+		}
+	}
+	return len(ops) > 0
+}
+
+// readBody reads the whole body, whether its length was declared or not, and puts
+// it back: the bytes that were judged are the bytes that are sent.
+func (x *exchange) readBody() step {
+	if enc := x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return x.refuse(policy.Unreadable, "a body in a content coding")
+	}
+	limit := x.route.MaxBody()
+	body, err := io.ReadAll(io.LimitReader(x.r.Body, limit+1))
+	if err != nil {
+		return x.refuse(policy.BadRequest, "the body cannot be read")
+	}
+	if int64(len(body)) > limit {
+		return x.refuse(policy.Unreadable, "the body is longer than the map allows")
+	}
+	x.req.Body = body
+	x.r.Body = io.NopCloser(bytes.NewReader(body))
+	x.r.ContentLength = int64(len(body))
+	x.r.TransferEncoding = nil
+	x.r.Header.Del("Transfer-Encoding")
+	x.r.Trailer = nil
+	return proceed
+}
+
+// decide asks the policy.
+func decide(x *exchange) step {
+	operations := x.d.Operations
+	if x.route == nil {
+		x.d.Decision = x.snap.Policy.DecideUnmapped(x.d.Principal)
+	} else {
+		x.d.Decision = x.snap.Policy.Decide(x.d.Principal, operations, x.app.PolicyEnv())
+	}
+	x.d.Operations = operations
+	if !x.d.Allow {
+		return x.refuse(x.d.Reason, x.d.Detail)
+	}
+	if !onePlan(x.d.Plans) {
+		return x.refuse(policy.ActionDenied, "a batch whose answers would have to be rewritten in different ways")
+	}
+	if x.d.Plan() == nil {
+		x.d.Plans = []*plan.Plan{passAll}
+	}
+	return x.inject()
+}
+
+// passAll is the plan of what carries no records.
+var passAll = &plan.Plan{ID: "pass", Pass: true}
+
+// onePlan says whether a batch's answers can be rewritten by one plan. Items with
+// the same plan are; anything else is not.
+func onePlan(ps []*plan.Plan) bool {
+	if len(ps) == 0 {
+		return true
+	}
+	for _, p := range ps[1:] {
+		if p != ps[0] && !(p.Pass && ps[0].Pass) {
+			return false
+		}
+	}
+	return true
+}
+
+// inject pushes the row condition down into the CRM's own query. A client that
+// asks for something else at that place gets what the policy says: nothing.
+func (x *exchange) inject() step {
+	for _, in := range x.d.Inject {
+		if in.Query == "" {
+			continue // body conditions are enforced by the rewriting alone
+		}
+		v := x.req.Query[in.Query]
+		switch {
+		case len(v) == 0 || len(v) == 1 && v[0] == "":
+			x.r.URL.RawQuery = setQuery(x.r.URL.RawQuery, in.Query, in.Value)
+		case len(v) > 1 || !within(v[0], in.Value):
+			return x.refuse(policy.RowDenied, "the query asks for records of owners outside the row scope")
+		}
+	}
+	return proceed
+}
+
+// within says whether every owner of the comma list asked is in the one allowed.
+func within(asked, allowed string) bool {
+	ok := map[string]bool{}
+	for id := range strings.SplitSeq(allowed, ",") {
+		ok[resource.Fold(id)] = true
+	}
+	for id := range strings.SplitSeq(asked, ",") {
+		if !ok[resource.Fold(id)] {
+			return false
+		}
+	}
+	return true
+}
+
+// setQuery replaces a parameter in a raw query.
+func setQuery(raw, name, value string) string {
+	parts := make([]string, 0, 4)
+	for part := range strings.SplitSeq(raw, "&") {
+		n, _, _ := strings.Cut(part, "=")
+		if d, err := url.QueryUnescape(n); part != "" && err == nil && d != name {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
+}
+
+// overrides are headers that change the method behind the gate's back.
+var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// hygiene removes what must not reach the CRM: the gate's cookies, every spelling
+// of identity and of credentials, and switches of method, path or format.
+func hygiene(x *exchange) step {
+	h := x.r.Header
+	portal.StripCookie(h)
+	for _, name := range overrides {
+		h.Del(name)
+	}
+	for _, name := range []string{"X-Original-Url", "X-Rewrite-Url", "Early-Data"} {
+		h.Del(name)
+	}
+	x.d.Forbidden.StripHeaders(h)
+	x.r.URL.RawQuery = x.d.Forbidden.StripQuery(x.r.URL.RawQuery)
+	if p := x.d.Plan(); !p.Pass {
+		for _, name := range []string{"callback", "jsonp"} { // leak L31
+			if _, ok := x.req.Query[name]; ok {
+				return x.refuse(policy.QueryDenied, "a callback around a rewritten answer")
+			}
+		}
+	}
+	if isUpgrade(x.r) && !socketRoute(x.d.Operations) {
+		return x.refuse(policy.ActionDenied, "an upgrade on a route that is no socket")
+	}
+	return proceed
+}
+
+// identity says to the CRM who asks, and fixes what may be sent.
+func identity(x *exchange) step {
+	err := x.app.Bridge(x.r.Context(), x.d, &x.req)
+	if err != nil {
+		return x.refuse(crmgate.ReasonOf(err), err.Error())
+	}
+	x.d.Method, x.d.Path, x.d.RawQuery = x.r.Method, x.r.URL.EscapedPath(), x.r.URL.RawQuery
+	x.placeholders()
+	return proceed
+}
+
+// placeholders tells the rest of the Caddyfile.
+func (x *exchange) placeholders() {
+	if x.repl == nil {
+		return
+	}
+	if p := x.d.Principal; p != nil && p.ID != "" {
+		x.repl.Set("http.auth.user.id", p.ID)
+		x.repl.Set("http.auth.user.email", p.Email)
+		x.repl.Set("http.auth.user.role", p.Role)
+		x.repl.Set("http.crmgate.role", p.Role)
+	}
+	if op := x.d.Operation(); op != nil {
+		x.repl.Set("http.crmgate.operation", op.ID)
+	}
+	x.repl.Set("http.crmgate.decision", "allow")
+	x.repl.Set("http.crmgate.reason", string(x.d.Reason))
+	x.repl.Set("http.crmgate.request_id", x.d.RequestID)
+}
+
+func socketRoute(ops []resource.Operation) bool {
+	return len(ops) == 1 && ops[0].Kind == resource.Socket
+}
+
+// isUpgrade recognises WebSockets over HTTP/1.1 and over HTTP/2 (RFC 8441).
+func isUpgrade(r *http.Request) bool {
+	return r.Header.Get("Upgrade") != "" || r.Method == http.MethodConnect || r.Header.Get(":protocol") != ""
+}
+
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return canonicalHostPort(u.Host)
+}
+
+// canonicalHostPort lowers a host and cuts the default ports, so that an origin
+// compares with a Host header.
+func canonicalHostPort(host string) string {
+	host = strings.ToLower(host)
+	host = strings.TrimSuffix(host, ":443")
+	return strings.TrimSuffix(host, ":80")
+}

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/modules/internal/records"
+	"github.com/crmgate/crmgate/modules/internal/session"
+	"github.com/crmgate/crmgate/modules/portal"
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// findRoute looks the request up in the resource map.
+func findRoute(x *exchange) step {
+	m, err := x.snap.Map.Match(&x.req)
+	if err != nil && !errors.Is(err, resource.ErrUnmapped) {
+		return x.refuse(policy.Unreadable, err.Error())
+	}
+	x.route = m
+	return proceed
+}
+
+// who finds out who asks: by the CRM key pair of a program, else by the session.
+// A request that brings a key pair is judged by the pair alone; its cookie, if it
+// has one, is not looked at.
+func who(x *exchange) step {
+	x.d.Principal = &policy.Principal{Kind: policy.Nobody}
+	p, found, err := x.app.ByKey(x.r.Context(), &x.req)
+	switch {
+	case err != nil:
+		x.apiKey = true
+		return x.refuse(crmgate.ReasonOf(err), err.Error())
+	case found:
+		x.apiKey = true
+		x.d.Principal = p
+		return x.locked()
+	}
+	token, err := portal.Token(x.r)
+	switch {
+	case errors.Is(err, portal.ErrNoCookie):
+		return x.unknown(policy.NoSession, "no session")
+	case err != nil: // two session cookies: the refusal clears them
+		return x.refuse(policy.NoSession, err.Error())
+	}
+	s, err := x.app.Sessions().Lookup(token)
+	if err != nil {
+		return x.sessionFailed(err)
+	}
+	person, ok := x.app.Directory().ByID(s.PersonID)
+	if !ok || person.Status != records.Active {
+		return x.unknown(policy.Deactivated, "the person is not active")
+	}
+	x.session, x.d.Session = s, s
+	x.d.Principal = crmgate.PrincipalOf(person, s)
+	return x.locked()
+}
+
+// sessionFailed turns a failed look-up into its reason.
+func (x *exchange) sessionFailed(err error) step {
+	var locked *session.LockedError
+	switch {
+	case errors.As(err, &locked):
+		x.d.Lock = &locked.Lock
+		return x.refuse(policy.Locked, err.Error())
+	case errors.Is(err, session.ErrExpired):
+		return x.unknown(policy.SessionExpired, err.Error())
+	case errors.Is(err, session.ErrIdle):
+		return x.unknown(policy.SessionIdle, err.Error())
+	case errors.Is(err, session.ErrNoSession):
+		return x.unknown(policy.NoSession, "the session is unknown or has ended")
+	}
+	return x.refuse(policy.StoreUnavailable, "the session cannot be checked")
+}
+
+// unknown goes on as nobody where the map has a public route, and refuses
+// everywhere else.
+func (x *exchange) unknown(reason policy.Reason, detail string) step {
+	if x.route != nil {
+		if k := x.route.Route().Kind; k == resource.Public || k == resource.Static {
+			return proceed
+		}
+	}
+	return x.refuse(reason, detail)
+}
+
+// locked refuses a principal a lock holds for.
+func (x *exchange) locked() step {
+	err := x.app.CheckLocks(x.r.Context(), x.d.Principal, x.session, x.ip)
+	if err == nil {
+		return proceed
+	}
+	var locked *session.LockedError
+	if errors.As(err, &locked) {
+		x.d.Lock = &locked.Lock
+		return x.refuse(policy.Locked, err.Error())
+	}
+	return x.refuse(policy.StoreUnavailable, "the locks cannot be checked")
+}
+
+// crossSite refuses requests with a session cookie that another site made, for
+// every operation that changes something, whatever its method: this family of
+// CRMs deletes by GET, which SameSite=Lax does not stop.
+func crossSite(x *exchange) step {
+	if x.session == nil {
+		return proceed
+	}
+	changes := x.r.Method != http.MethodGet && x.r.Method != http.MethodHead && x.r.Method != http.MethodOptions
+	if x.route != nil && writes(x.route.Route()) {
+		changes = true
+	}
+	if isUpgrade(x.r) {
+		changes = true // a socket is not bound by the same-origin policy of its page
+	}
+	if changes && !sameSite(x.r) {
+		return x.refuse(policy.CrossSite, "a changing request from another site")
+	}
+	return proceed
+}
+
+// writes says whether a route changes the CRM.
+func writes(r *resource.Route) bool {
+	if r.Write != "" {
+		return true
+	}
+	for _, a := range r.Actions {
+		if a != resource.View && a != resource.Export {
+			return true
+		}
+	}
+	return false
+}
+
+// sameSite reads what browsers say about a request's origin. Sec-Fetch-Site is
+// believed where it exists; otherwise Origin, otherwise Referer must name this
+// host. A request with none of them comes from no browser page for methods other
+// than GET, and may be a followed link for GET: that one is refused.
+func sameSite(r *http.Request) bool {
+	if s := r.Header.Get("Sec-Fetch-Site"); s != "" {
+		return s == "same-origin" || s == "none" && r.Method != http.MethodGet
+	}
+	for _, name := range []string{"Origin", "Referer"} {
+		if v := r.Header.Get(name); v != "" {
+			return hostOf(v) == canonicalHostPort(r.Host)
+		}
+	}
+	return r.Method != http.MethodGet || isUpgrade(r)
+}

@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+
+	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// rewrites says whether the answer will be read and changed.
+func rewrites(p *plan.Plan) bool { return p != nil && !p.Pass }
+
+// outbound returns the request as the CRM gets it. It is a copy: reverse_proxy
+// logs the request it gave us, and the person's keys must not be in it.
+func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Reason) {
+	out := req.Clone(req.Context())
+	h := out.Header
+	if rewrites(d.Plan()) {
+		// A write that depends on a validator of the rewritten body cannot be
+		// translated back; dropping the condition could overwrite somebody's change.
+		if h.Get("If-Match") != "" || h.Get("If-Unmodified-Since") != "" {
+			return nil, policy.PreconditionFailed
+		}
+		cleanRequest(h)
+		out = out.WithContext(noTrace{out.Context()})
+	}
+	d.Forbidden.StripHeaders(h)
+	maps.Copy(h, d.Identity)
+	if len(d.Query) > 0 {
+		out.URL.RawQuery = withQuery(out.URL.RawQuery, d.Query)
+	}
+	return out, policy.Allowed
+}
+
+// cleanRequest removes what would make the CRM answer in a form that cannot be
+// read, or answer with a part (leaks L01, L06, L07, L15, L21).
+func cleanRequest(h http.Header) {
+	for _, name := range []string{
+		"Range", "If-Range", "If-None-Match", "If-Modified-Since",
+		"Accept-Charset", "Te", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest",
+	} {
+		h.Del(name)
+	}
+	h.Set("Accept-Encoding", "identity")
+	h.Set("Accept", "application/json")
+}
+
+// withQuery adds parameters to a raw query that no longer has them.
+func withQuery(raw string, add map[string]string) string {
+	v := url.Values{}
+	for name, value := range add {
+		v.Set(name, value)
+	}
+	if raw == "" {
+		return v.Encode()
+	}
+	return raw + "&" + v.Encode()
+}
+
+// noTrace hides the proxy's trace, so that early hints of the CRM, which are
+// headers nobody has rewritten, do not reach the client (leak L13).
+type noTrace struct{ context.Context }
+
+// Value returns the value of key, except a client trace.
+func (c noTrace) Value(key any) any {
+	v := c.Context.Value(key)
+	if _, ok := v.(*httptrace.ClientTrace); ok {
+		return nil
+	}
+	return v
+}
