@@ -252,6 +252,9 @@ func TestTheWorkedMapIsAMap(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the map integrators start from is wrong (it begins at line %d):\n%v", maps[0].line+1, err)
 	}
+	for _, finding := range m.Check() {
+		t.Errorf("the map integrators start from can be mended: %v", finding)
+	}
 	for _, c := range []struct{ method, path, route string }{
 		{"GET", "/api/contacts", "contact.list"},
 		{"GET", "/api/contacts/17", "contact.get"},
