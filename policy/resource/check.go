@@ -108,7 +108,6 @@ func (c *checker) route(r *Route) {
 	}
 	for _, read := range r.Request.Reads {
 		c.used[read.Entity] = true
-		c.read(r, read)
 	}
 	c.sets(r.Response.Records)
 	for _, e := range r.On {
@@ -156,21 +155,4 @@ func (c *checker) shadow(r *Route, e Endpoint) string {
 		}
 	}
 	return g.entries[0].route.ID
-}
-
-// read finds pointers that can never match.
-func (c *checker) read(r *Route, read *Read) {
-	if !read.Source.InBody || read.line == 0 {
-		return
-	}
-	for _, cond := range r.When {
-		src := cond.Source
-		if !src.InBody || cond.Type == "object" || cond.Type == "array" {
-			continue
-		}
-		at, text := read.Source.Body.String()+"/", src.Body.String()+"/"
-		if strings.HasPrefix(at, text) && len(at) > len(text) {
-			c.add(read.line, read.col, "point elsewhere", "route %q reads %s, below a place that holds text", r.ID, read.Source.Body)
-		}
-	}
 }

@@ -5,9 +5,45 @@
 // HTTP, so that the gate can tell what a request does to the CRM and where the
 // fields sit in what comes back. A new CRM is a new map, not new code.
 //
-// Data flows one way: a Request is matched to a Route, the Route reads it into
-// Operations. What cannot be read is an error, and errors are refusals: there is
-// no way through this package that turns "not understood" into "nothing there".
+// Data flows one way: Canonical gives a path its one spelling, Map.Match finds
+// the route, Match.Operations reads the request into operations. What cannot be
+// read is an error, and errors are refusals: there is no way through this package
+// that turns "not understood" into "nothing there". A query parameter, form field
+// or body member the route does not declare becomes a FieldUse with Use Unknown,
+// which nobody with a restriction on the entity gets past.
+//
+// # A map
+//
+//	version: 1
+//	map: acme
+//	entities:
+//	  lead:
+//	    id: [Id]
+//	    owner: [OwnerId]
+//	    fields:
+//	      phone: {names: [Phone, Mobile], tags: [pii], mask: {fn: phone, keep_last: 4}}
+//	routes:
+//	  - id: lead.search
+//	    on: POST /leads/search
+//	    entity: lead
+//	    action: view
+//	    request:
+//	      read: [{body: /where/*/field, as: name, use: filter}]
+//	      ignore: [/where/*/value]
+//	    response: {records: {at: /leads/*, total: /count}}
+//
+// Shapes that several routes share stand under requests: and responses: and are
+// used by name, or by "use:" with more beside it. The exported types document
+// every key: Map, Entity, Field, Route, RequestShape, Read, Response, RecordSet.
+//
+// # What can be said and is not read yet
+//
+// Bodies that are multipart, XML or GraphQL, and the read styles odata, sql,
+// graphql, xml and unknown, become a use that is Unknown. A batch inside a batch,
+// a form inside a batch, and a body whose kind of routes differs on one path are
+// refused. Cookies are no source. Response.Links, Cursors, Metadata and Total,
+// ReadBack, Conditional and FollowUp are carried for those who act on them; this
+// package checks only that the routes they name exist.
 package resource
 
 import "errors"

@@ -59,15 +59,17 @@ type Expected []Operation
 
 // UnmarshalYAML reads one operation or a list of them.
 func (e *Expected) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.SequenceNode {
-		return n.Decode((*[]Operation)(e))
+	if n.Kind != yaml.SequenceNode {
+		n = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{n}}
 	}
-	var one Operation
-	if err := n.Decode(&one); err != nil {
+	// Decoding a node forgets to be strict; decoding its text does not.
+	text, err := yaml.Marshal(n)
+	if err != nil {
 		return err
 	}
-	*e = Expected{one}
-	return nil
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	return dec.Decode((*[]Operation)(e))
 }
 
 // Operation is an expected operation.
