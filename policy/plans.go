@@ -78,6 +78,9 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation) *compiled {
 	if !r.sensitive && !t.limited && p.MaxRows == 0 && !t.unseen() {
 		p.Pass = true
 	}
+	if op.Kind == resource.SignIn || op.Kind == resource.SignOut {
+		p.Pass = true // no records, and a session key that looks like a number must arrive as it is
+	}
 	out.reason, out.cannot = t.reason, t.cannot
 	if !p.Pass && out.cannot == nil {
 		out.reason, out.cannot = t.format(p, op)
