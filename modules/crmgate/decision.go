@@ -33,6 +33,7 @@ type Decision struct {
 
 	Identity  http.Header                                  // set on the outbound request, last
 	Query     map[string]string                            // credentials the map wants in the query
+	Pushed    bool                                         // the row filter stands in the query itself
 	Forbidden *Forbidden                                   // what a client may not bring along
 	Learn     func(ctx context.Context, body []byte) error // binds the CRM session in a sign-in answer
 

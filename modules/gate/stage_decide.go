@@ -119,19 +119,32 @@ func onePlan(ps []*plan.Plan) bool {
 }
 
 // inject pushes the row condition down into the CRM's own query. A client that
-// asks for something else at that place gets what the policy says: nothing.
+// asks for the records of others at that place is refused; what a client writes
+// there in another spelling is the same place.
 func (x *exchange) inject() step {
 	for _, in := range x.d.Inject {
 		if in.Query == "" {
 			continue // body conditions are enforced by the rewriting alone
 		}
-		v := x.req.Query[in.Query]
-		switch {
-		case len(v) == 0 || len(v) == 1 && v[0] == "":
-			x.r.URL.RawQuery = setQuery(x.r.URL.RawQuery, in.Query, in.Value)
-		case len(v) > 1 || !within(v[0], in.Value):
-			return x.refuse(policy.RowDenied, "the query asks for records of owners outside the row scope")
+		fold := resource.Fold(in.Query)
+		for name, values := range x.req.Query {
+			if resource.Fold(name) != fold {
+				continue
+			}
+			for _, v := range values {
+				if v != "" && !within(v, in.Value) {
+					return x.refuse(policy.RowDenied, "the query asks for records of owners outside the row scope")
+				}
+				if v != "" {
+					in.Value = v
+				}
+			}
+			if len(values) > 1 {
+				return x.refuse(policy.RowDenied, "the query names owners twice")
+			}
 		}
+		x.r.URL.RawQuery = setQuery(x.r.URL.RawQuery, in.Query, in.Value)
+		x.d.Pushed = true
 	}
 	return proceed
 }
@@ -140,22 +153,23 @@ func (x *exchange) inject() step {
 func within(asked, allowed string) bool {
 	ok := map[string]bool{}
 	for id := range strings.SplitSeq(allowed, ",") {
-		ok[resource.Fold(id)] = true
+		ok[policy.FoldID(id)] = true
 	}
 	for id := range strings.SplitSeq(asked, ",") {
-		if !ok[resource.Fold(id)] {
+		if !ok[policy.FoldID(id)] {
 			return false
 		}
 	}
 	return true
 }
 
-// setQuery replaces a parameter in a raw query.
+// setQuery replaces a parameter, in every spelling, in a raw query.
 func setQuery(raw, name, value string) string {
+	fold := resource.Fold(name)
 	parts := make([]string, 0, 4)
 	for part := range strings.SplitSeq(raw, "&") {
 		n, _, _ := strings.Cut(part, "=")
-		if d, err := url.QueryUnescape(n); part != "" && err == nil && d != name {
+		if d, err := url.QueryUnescape(n); part != "" && err == nil && resource.Fold(d) != fold {
 			parts = append(parts, part)
 		}
 	}

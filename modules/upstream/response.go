@@ -82,7 +82,7 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 // stream runs the masker. The first part is read before anything is answered;
 // what follows is streamed, and a failure then cuts the connection.
 func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.ReadCloser, d *crmgate.Decision, p *plan.Plan) *http.Response {
-	m := jsonmask.New(p, d.Viewer, jsonmask.Limits{})
+	m := jsonmask.New(p, d.Viewer, jsonmask.Limits{Pushed: d.Pushed})
 	body := &masked{Reader: m.Reader(plain), masker: m, facts: &d.Facts, closers: []io.Closer{plain, res.Body}}
 	var head bytes.Buffer
 	_, err := io.CopyN(&head, body, hold)

@@ -8,13 +8,10 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/crmgate/crmgate/policy/plan"
 )
-
-func sortStrings(s []string) { slices.Sort(s) }
 
 // chopped gives a body in pieces of random size, often of one byte.
 type chopped struct {

@@ -5,7 +5,9 @@ package jsonmask
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate/policy/mask"
@@ -116,7 +118,7 @@ func (g *generator) node(depth int) *plan.Node {
 }
 
 func newGenerator(seed uint64) *generator {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7))}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 3))}
 	g.plan = &plan.Plan{Fallback: g.entity(), MaxRows: pick(g, 0, 0, 0, 1, 2)}
 	if g.IntN(10) > 0 {
 		g.plan.Root = g.node(3)
@@ -222,13 +224,12 @@ func (g *generator) value(b *strings.Builder, n *plan.Node, depth int) {
 		g.text(b, pick(g, genTexts...))
 	case n.Record != nil:
 		more := []string{}
-		for m := range n.Record.Nested {
+		for _, m := range slices.Sorted(maps.Keys(n.Record.Nested)) {
 			more = append(more, g.spell(m))
 		}
 		if g.IntN(4) > 0 {
 			more = append(more, "OwnerId")
 		}
-		sortStrings(more)
 		g.object(b, g.names(4, more...), func(name string) {
 			if fold(name) == "ownerid" {
 				g.text(b, pick(g, "u1", "U-1", "u2", "u3", ""))
@@ -248,10 +249,9 @@ func (g *generator) value(b *strings.Builder, n *plan.Node, depth int) {
 		g.array(b, g.IntN(5), func() { g.value(b, n.Elements, depth-1) })
 	case n.Keyed || n.Members != nil:
 		more := []string{}
-		for m := range n.Members {
+		for _, m := range slices.Sorted(maps.Keys(n.Members)) {
 			more = append(more, g.spell(m))
 		}
-		sortStrings(more)
 		g.object(b, g.names(3, more...), func(name string) {
 			if m := n.Members[fold(name)]; m != nil {
 				g.value(b, m, depth-1)

@@ -176,7 +176,9 @@ func (m *Masker) yield() error {
 	for len(m.totals) > 0 && len(m.out)-m.totals[0].at > m.lim.Hold {
 		t := m.totals[0]
 		before := len(m.out)
-		m.settle(t, nullJSON)
+		if !m.standing() {
+			m.settle(t, nullJSON)
+		}
 		m.totals = m.totals[:copy(m.totals, m.totals[1:])]
 		for i := range m.totals {
 			m.totals[i].at += len(m.out) - before
@@ -192,7 +194,11 @@ func (m *Masker) fill() error {
 		m.starve = false
 		return nil
 	}
-	if gap := m.lim.Record + m.lim.Name + maxGap; len(m.in)-m.pos > gap {
+	held := len(m.in) - m.pos
+	if !m.find.active && held > m.lim.Name+maxGap+3*chunk {
+		return m.limit(m.pos, "white space between values", maxGap)
+	}
+	if held > m.lim.Record+m.lim.Name+maxGap {
 		if m.find.matrix && !m.large {
 			m.large, m.starve, m.find = true, false, finder{}
 			return nil
@@ -218,6 +224,9 @@ func (m *Masker) fill() error {
 
 // compact drops what has been judged from the window and makes room for more.
 func (m *Masker) compact() {
+	if m.pos == 0 && cap(m.in)-len(m.in) >= chunk {
+		return
+	}
 	m.base += int64(m.pos)
 	rest := m.in[m.pos:]
 	if cap(m.in)-len(rest) < chunk {

@@ -310,6 +310,16 @@ func TestLargeMatrixStreams(t *testing.T) {
 	}
 }
 
+// TestLargestRecordByteByByte takes hours where each byte makes the record be
+// read again.
+func TestLargestRecordByteByByte(t *testing.T) {
+	body := `[{"Phone":"+919876543210","a":[` + strings.Repeat(`"0123456789",`, 75_000) + `1]}]`
+	got, err := io.ReadAll(New(flat(nil), viewer, Limits{}).Reader(&fixed{[]byte(body), 1}))
+	if err != nil || !bytes.HasPrefix(got, []byte(`[{"Phone":"+91XXXXXX3210","a":[`)) {
+		t.Errorf("%v, %.60s", err, got)
+	}
+}
+
 func TestErrorsOfTheSource(t *testing.T) {
 	cut := errors.New("cut")
 	r := New(flat(nil), viewer, Limits{}).Reader(io.MultiReader(strings.NewReader(`[{"a":1},{"Phone":"+9198`), &failing{cut}))

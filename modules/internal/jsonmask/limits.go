@@ -11,6 +11,12 @@ type Limits struct {
 	Record  int // bytes of a record, and of any other value judged as a whole, default 1 MiB
 	Members int // members of one object, default 10,000
 	Hold    int // bytes held back for a total or a single record still to be judged, default 128 KiB
+
+	// Pushed says that the row filter went into the CRM's own query, so that its
+	// totals count the visible records, on this page and on the others. They stand
+	// as long as no record had to be dropped all the same; from the first one on
+	// they are corrected like any other.
+	Pushed bool
 }
 
 const (

@@ -40,7 +40,7 @@ func (w *walker) closeScope(keep bool) {
 			break
 		}
 		w.totals = w.totals[:len(w.totals)-1]
-		if keep {
+		if keep && !w.standing() {
 			w.settle(t, strconv.AppendInt(nil, int64(counts[t.set]), 10))
 		}
 	}
@@ -50,6 +50,9 @@ func (w *walker) closeScope(keep bool) {
 		}
 	}
 }
+
+// standing says whether the CRM's own totals are right as they are.
+func (w *walker) standing() bool { return w.lim.Pushed && w.drops == 0 }
 
 // settle writes a total where its first value was copied to.
 func (w *walker) settle(t total, with []byte) {
