@@ -224,6 +224,52 @@ func TestStagesAreDocumentedInTheirOrder(t *testing.T) {
 	}
 }
 
+func TestTheFailedSignInLineIsTheOneDocumented(t *testing.T) {
+	line := regexp.MustCompile(`crmgate sign-in failed ip=\S+ account=\S+ reason=\S+`)
+	code := line.FindString(read(t, "modules/internal/attempts/attempts.go"))
+	if doc := line.FindString(read(t, "docs/operations.md")); code == "" || doc != code {
+		t.Errorf("fail2ban filters written by docs/operations.md would match nothing:\n  code: %s\n  docs: %s", code, doc)
+	}
+}
+
+// caddys are the commands of Caddy's own that the documents use.
+var caddys = []string{"run", "start", "stop", "reload", "adapt", "fmt", "validate", "version"}
+
+func TestDocumentedCommandsExist(t *testing.T) {
+	commands, subcommands := map[string]bool{}, map[string]bool{}
+	for _, name := range withSuffix(trackedFiles(t), ".go") {
+		if isTestFile(name) || !strings.HasPrefix(name, "modules/crmgate/command") && !strings.HasPrefix(name, "cmd/crmgate/") {
+			continue
+		}
+		source := read(t, name)
+		for _, m := range regexp.MustCompile(`(?m)(?:\bcommand\("|^\s*Name:\s+")([a-z-]+)"`).FindAllStringSubmatch(source, -1) {
+			commands[m[1]] = true
+		}
+		for _, m := range regexp.MustCompile(`(?:Use:\s+"|userStatus\(")([a-z-]+)`).FindAllStringSubmatch(source, -1) {
+			subcommands[m[1]] = true
+		}
+	}
+	if !commands["user"] || !subcommands["add"] {
+		t.Fatalf("commands %v, sub-commands %v: this test no longer finds them", commands, subcommands)
+	}
+	use := regexp.MustCompile("(?:^    |`|bin/)(?:bin/)?crmgate ([a-z]+)(?: ([a-z]+)\\b)?")
+	var bad []string
+	for _, name := range withSuffix(trackedFiles(t), ".md") {
+		for n, line := range strings.Split(read(t, name), "\n") {
+			for _, m := range use.FindAllStringSubmatch(line, -1) {
+				switch {
+				case slices.Contains(caddys, m[1]):
+				case !commands[m[1]]:
+					bad = append(bad, place(name, n+1)+": crmgate "+m[1])
+				case m[2] != "" && !subcommands[m[2]]:
+					bad = append(bad, place(name, n+1)+": crmgate "+m[1]+" "+m[2])
+				}
+			}
+		}
+	}
+	report(t, "an operator who types these commands gets an error", bad)
+}
+
 func TestReadme(t *testing.T) {
 	doc := read(t, "README.md")
 	for _, command := range []string{"make run", "make test"} {
