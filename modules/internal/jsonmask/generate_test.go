@@ -118,7 +118,7 @@ func (g *generator) node(depth int) *plan.Node {
 }
 
 func newGenerator(seed uint64) *generator {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 3))}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7))}
 	g.plan = &plan.Plan{Fallback: g.entity(), MaxRows: pick(g, 0, 0, 0, 1, 2)}
 	if g.IntN(10) > 0 {
 		g.plan.Root = g.node(3)

@@ -80,8 +80,9 @@ func (o *oracle) pair(k *tree, w where) (*tree, bool, error) {
 	out, err := o.object(k, func(f string) bool { return pairStrict(f, w) }, func(_, f string, v *tree) (*tree, bool, error) {
 		nested := p.Nested[f]
 		switch {
-		case effect == plan.Hide, slices.Contains(p.Name, f):
+		case effect == plan.Hide, slices.Contains(p.Name, f) && v.scalar():
 			return v, true, nil
+		case slices.Contains(p.Name, f):
 		case slices.Contains(p.Value, f) && effect == plan.Mask, nested != nil && effect == plan.Mask:
 			return masked(v, t), true, nil
 		case nested != nil && (v.kind == '[' || !slices.Contains(p.Value, f)):
@@ -89,7 +90,7 @@ func (o *oracle) pair(k *tree, w where) (*tree, bool, error) {
 		case slices.Contains(p.Value, f):
 			return o.always(o.shown(v, in))
 		}
-		if own := w.ent.Fields[f]; own != nil && own.Effect >= plan.Mask {
+		if own := w.ent.Fields[f]; own != nil && !slices.Contains(p.Name, f) && own.Effect >= plan.Mask {
 			return o.treated(v, own, w)
 		}
 		w := w

@@ -209,6 +209,8 @@ func (o *oracle) node(t *tree, n *plan.Node, w where) (*tree, bool, error) {
 		return o.always(o.fields(t, w, w.rec))
 	case n.Matrix != nil && (t.kind == '[') == (n.Matrix.Rows == "") && !t.scalar():
 		return o.always(o.matrix(t, n.Matrix, w))
+	case n.Total != "" && t.kind == '"' && strings.Trim(t.text, "0123456789") != "":
+		return nil, false, errOracleShape
 	case n.Total != "" && (t.kind == '"' || t.kind == '0'):
 		return o.total(t, n.Total), true, nil
 	case special:

@@ -206,6 +206,10 @@ func (w *walker) writePair(base int, t *plan.Treatment, e env) (keep bool, err e
 			} else {
 				_, keep, err = w.element(m.v, m.slot.node, inner)
 			}
+		case nameRole:
+			if c := w.in[m.v]; c == '{' || c == '[' { // no name at all
+				keep, err = w.other(&m, effect, e)
+			}
 		case otherRole:
 			keep, err = w.other(&m, effect, e)
 		}

@@ -100,6 +100,13 @@ func (w *walker) total(v int, name string) (int, error) {
 	if err != nil {
 		return v, err
 	}
+	number := w.in[v:end]
+	if c == '"' {
+		w.value = appendDecoded(w.value[:0], number)
+		if number = w.value; digits(number, 0) != len(number) {
+			return v, w.shape(v, "a total was declared")
+		}
+	}
 	set := w.sets[name]
 	if w.rowed[set] {
 		w.put(v, end)
@@ -108,11 +115,7 @@ func (w *walker) total(v int, name string) (int, error) {
 		return end, nil
 	}
 	if limit := w.plan.MaxRows; limit > 0 {
-		digits := w.in[v:end]
-		if c == '"' {
-			digits = digits[1 : len(digits)-1]
-		}
-		if n, err := strconv.ParseFloat(string(digits), 64); err != nil || n > float64(limit) {
+		if n, err := strconv.ParseFloat(string(number), 64); err != nil || n > float64(limit) {
 			text := strconv.Itoa(limit)
 			if c == '"' {
 				text = strconv.Quote(text)
