@@ -265,7 +265,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Session:  Session{Idle: Duration(30 * time.Minute), Absolute: Duration(12 * time.Hour)},
 		SignIn:   SignIn{MaxSessions: 10},
-		Network:  Network{Reputation: Reputation{Tor: "block_sign_in", AnonymousProxy: "block_sign_in", Hosting: "block_sign_in", VPN: "report", Residential: "report"}, AllowListWins: true},
+		Network:  Network{Reputation: Reputation{Tor: "block_sign_in", AnonymousProxy: "block_sign_in", Hosting: "block_sign_in", VPN: "block_sign_in", Residential: "block_sign_in"}, AllowListWins: true},
 		Password: Password{MinLength: 12, MaxLength: 128, ForbidPersonal: true},
 		Throttle: Throttle{Failures: 5, Within: Duration(5 * time.Minute), Wait: Duration(30 * time.Second), MaxWait: Duration(15 * time.Minute)},
 	}

@@ -114,8 +114,8 @@ var networkShape = section(
 		key{Name: "tor", Shape: reputation, Default: "block_sign_in", Example: "block_all", Doc: "Exits of the Tor network."},
 		key{Name: "anonymous_proxy", Shape: reputation, Default: "block_sign_in", Example: "block_all", Doc: "Public and anonymous proxies."},
 		key{Name: "hosting", Shape: reputation, Default: "block_sign_in", Example: "report", Doc: "Hosting providers."},
-		key{Name: "vpn", Shape: reputation, Default: "report", Example: "block_sign_in", Doc: "Commercial VPNs."},
-		key{Name: "residential", Shape: reputation, Default: "report", Example: "block_sign_in", Doc: "Residential proxies."},
+		key{Name: "vpn", Shape: reputation, Default: "block_sign_in", Example: "report", Doc: "Commercial VPNs."},
+		key{Name: "residential", Shape: reputation, Default: "block_sign_in", Example: "report", Doc: "Residential proxies."},
 	)},
 	key{Name: "allow_list_wins", Shape: boolean, Default: "true", Example: "false", Doc: "An address named by an allow-list is not judged by its reputation."},
 )

@@ -209,6 +209,35 @@ func foldAll(names []string) []string {
 	return out
 }
 
+// farColumns refuses columns that lead through other records to a field that is
+// restricted there: a row has one table, and it is not that record's.
+func (t *tree) farColumns(entity string) {
+	e := t.set.crm.Entities[entity]
+	for _, name := range t.columns {
+		if e == nil {
+			return
+		}
+		far, f := t.set.crm.FieldNamed(e, name)
+		switch {
+		case far == e:
+		case far == nil && len(t.rights.hard) > 0:
+			t.fail(ActionDenied, "the answer holds a column that leads where the map does not know the way")
+		case far != nil && t.rights.hard[far.Name] && (f == nil || restrictedWire(t.table(far.Name), f)):
+			t.fail(ActionDenied, "the answer holds a column of %s, which cannot be masked in a table of %s", far.Name, entity)
+		}
+	}
+}
+
+// restrictedWire says whether any wire name of a field is not shown as it is.
+func restrictedWire(table *plan.Entity, f *resource.Field) bool {
+	for _, name := range f.Names {
+		if table.Treat([]byte(resource.Fold(name))).Effect != plan.Show {
+			return true
+		}
+	}
+	return false
+}
+
 // matrix compiles rows by position. Columns and rows must stand side by side.
 func (t *tree) matrix(n *plan.Node, rs *resource.RecordSet, entity string) {
 	t.noRows(rs, entity, false)
@@ -221,6 +250,7 @@ func (t *tree) matrix(n *plan.Node, rs *resource.RecordSet, entity string) {
 	m := &plan.Matrix{Entity: t.table(entity)}
 	if rs.Columns.Request {
 		m.Columns = t.columns
+		t.farColumns(entity)
 		t.descend(n, rows).Matrix = m
 		if len(m.Columns) == 0 {
 			t.opaque(entity, "a table whose columns the request does not name")
@@ -232,6 +262,9 @@ func (t *tree) matrix(n *plan.Node, rs *resource.RecordSet, entity string) {
 	if last < 0 || len(rows) != len(cols) || !sameSteps(rows[:last], cols[:last]) || rows[last].Kind != resource.Member || cols[last].Kind != resource.Member {
 		t.opaque(entity, "a table whose columns do not stand beside its rows")
 		return
+	}
+	if t.set.crm.NamePath != "" {
+		t.opaque(entity, "a table whose columns may lead through other records")
 	}
 	m.At, m.Rows = cols[last].Fold, rows[last].Fold
 	t.descend(n, rows[:last]).Matrix = m

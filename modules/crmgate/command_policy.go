@@ -9,19 +9,22 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/maps"
+	"github.com/crmgate/crmgate/policy/policytest"
 	"github.com/crmgate/crmgate/policy/resource"
+	"github.com/crmgate/crmgate/policy/resource/maptest"
 )
 
 func init() {
 	command("policy", "Checks, tests and explains policies", "Works on files, except explain, which asks a running gateway.",
-		nil, policyCheck, policyExplain)
-	command("map", "Checks and explains resource maps", "Works on files and on the built-in maps.", nil, mapCheck, mapExplain)
+		nil, policyCheck, policyTest, policyExplain)
+	command("map", "Checks and explains resource maps", "Works on files and on the built-in maps.", nil, mapCheck, mapTest, mapExplain)
 }
 
 // openMap reads a built-in map by its name, or a file.
@@ -36,32 +39,147 @@ func openMap(name string) (*resource.Map, error) {
 	return resource.Parse(name, data)
 }
 
+// openPolicy reads and compiles a policy.
+func openPolicy(mapName, file string) (*resource.Map, *policy.Set, error) {
+	m, err := openMap(mapName)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading policy: %w", err)
+	}
+	doc, err := policy.Parse(file, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := policy.Compile(doc, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, set, nil
+}
+
 func policyCheck() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check <file>", Short: "Parses a policy and compiles it against a map", Args: cobra.ExactArgs(1), SilenceUsage: true,
 	}
 	name := c.Flags().String("map", "leadsquared", "built-in map or file")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		m, err := openMap(*name)
+		m, set, err := openPolicy(*name, args[0])
 		if err != nil {
 			return err
 		}
-		data, err := os.ReadFile(args[0])
-		if err != nil {
-			return fmt.Errorf("reading policy: %w", err)
+		fmt.Fprintf(c.OutOrStdout(), "%s is a good policy for %s: %d roles\n", args[0], m.Name, len(set.Roles()))
+		return nil
+	}
+	return c
+}
+
+// suites returns the files of suites that lie beside a file, or those in a folder.
+func suites(path string) ([]string, error) {
+	dir := path
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("finding suites: %w", err)
+	} else if !info.IsDir() {
+		if strings.HasSuffix(path, "_test.yaml") {
+			return []string{path}, nil
 		}
-		doc, err := policy.Parse(args[0], data)
+		dir = filepath.Dir(path)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*_test.yaml"))
+	if err != nil || len(found) == 0 {
+		return nil, fmt.Errorf("finding suites: there is no file *_test.yaml in %s", dir)
+	}
+	return found, nil
+}
+
+func policyTest() *cobra.Command {
+	c := &cobra.Command{
+		Use: "test <policy> [<suite or folder>]", Short: "Runs the suites (*_test.yaml) that lie beside a policy", Args: cobra.RangeArgs(1, 2), SilenceUsage: true,
+	}
+	name := c.Flags().String("map", "leadsquared", "built-in map or file")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, set, err := openPolicy(*name, args[0])
 		if err != nil {
 			return err
 		}
-		set, err := policy.Compile(doc, m)
+		files, err := suites(args[len(args)-1])
 		if err != nil {
 			return err
 		}
-		for _, w := range set.Warnings() {
-			fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
+		passed, failed := 0, 0
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("reading suite: %w", err)
+			}
+			suite, err := policytest.Parse(file, data)
+			if err != nil {
+				return err
+			}
+			for _, r := range policytest.Run(suite, set, m) {
+				if r.Passed() {
+					passed++
+					continue
+				}
+				failed++
+				for _, fault := range r.Faults {
+					fmt.Fprintf(c.OutOrStdout(), "%s: %s: %s\n", file, r.Name, fault)
+				}
+			}
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%s is a good policy for %s: %d templates, %d roles\n", args[0], m.Name, len(doc.Templates), len(set.Roles()))
+		fmt.Fprintf(c.OutOrStdout(), "%d passed, %d failed\n", passed, failed)
+		if failed > 0 || passed == 0 {
+			return errors.New("the policy does not do what its suites say")
+		}
+		return nil
+	}
+	return c
+}
+
+func mapTest() *cobra.Command {
+	c := &cobra.Command{
+		Use: "test <map> [<suite or folder>]", Short: "Runs the recorded exchanges (*_test.yaml) that lie beside a map", Args: cobra.RangeArgs(1, 2), SilenceUsage: true,
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		m, err := openMap(args[0])
+		if err != nil {
+			return err
+		}
+		sources := map[string][]byte{}
+		if data, err := maps.Suite(args[0]); err == nil && len(args) == 1 {
+			sources[args[0]+"_test.yaml"] = data
+		} else {
+			files, err := suites(args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			for _, file := range files {
+				if sources[file], err = os.ReadFile(file); err != nil {
+					return fmt.Errorf("reading suite: %w", err)
+				}
+			}
+		}
+		passed, failed := 0, 0
+		for file, data := range sources {
+			suite, err := maptest.Parse(file, data)
+			if err != nil {
+				return err
+			}
+			for i := range suite.Cases {
+				if err := suite.Cases[i].Run(m); err != nil {
+					failed++
+					fmt.Fprintf(c.OutOrStdout(), "%s: %v\n", file, err)
+					continue
+				}
+				passed++
+			}
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%d passed, %d failed\n", passed, failed)
+		if failed > 0 || passed == 0 {
+			return errors.New("the map does not do what its suites say")
+		}
 		return nil
 	}
 	return c

@@ -1,0 +1,3 @@
+module github.com/crmgate/crmgate/bench
+
+go 1.26
