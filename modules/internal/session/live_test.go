@@ -105,6 +105,9 @@ func TestAttachToADeadSession(t *testing.T) {
 	var h, junk hook
 	m.Attach(s.Facts(), h.cancel)
 	m.Attach(Facts{SessionID: "junk"}, junk.cancel)
+	if n := len(m.live.all()); n != 0 {
+		t.Errorf("%d connections of dead sessions run until somebody looks", n)
+	}
 	soon(t, "a connection of a dead session to be cut", func() bool { return h.got() == "[ended]" && junk.got() == "[ended]" })
 }
 

@@ -182,6 +182,8 @@ func TestLockReachesClocksAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantErr(t, one, token, ErrLocked)
+	again, _ := signIn(t, one, ada)
+	wantGood(t, one, again)
 }
 
 func TestLockRefuses(t *testing.T) {

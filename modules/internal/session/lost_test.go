@@ -172,6 +172,63 @@ func TestUnavailableBeforeStart(t *testing.T) {
 	wantErr(t, m, token, ErrNoSession)
 }
 
+// A change may arrive after a newer one was seen: its own gateway's word came by a
+// shorter way.
+func TestLateChangesAreOldNews(t *testing.T) {
+	w := newWorld(t)
+	m, l := w.gateway()
+	token, s := signIn(t, m, ada)
+	old, err := w.store.Get(t.Context(), sessionsAt+s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.deaf.Store(true)
+	s = bind(t, m, s, "crm-1")
+	m.hear(state.Change{Kind: state.Put, Entry: old})
+	if got := wantGood(t, m, token); len(got.CRM) != 1 {
+		t.Error("an older record took the place of a newer one: the CRM session just bound is refused")
+	}
+	if err := m.End(t.Context(), s.ID, ReasonSignedOut); err != nil {
+		t.Fatal(err)
+	}
+	m.hear(state.Change{Kind: state.Put, Entry: old})
+	wantErr(t, m, token, ErrNoSession)
+	w.clk.Advance(remember + 1)
+	m.sweep()
+	if len(m.tombs) != 0 {
+		t.Errorf("%d ended sessions are remembered for ever", len(m.tombs))
+	}
+}
+
+func TestLocksChangedDuringAReload(t *testing.T) {
+	for name, read := range map[string]func(*Manager) error{
+		"reload":       func(m *Manager) error { return m.reload(t.Context()) },
+		"refreshLocks": func(m *Manager) error { return m.refreshLocks(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			m, l := w.gateway()
+			lifted := mustLock(t, m, Lock{Target: Target{ByUser, "p1"}})
+			l.listed = func(prefix string) {
+				if prefix != locksAt {
+					return
+				}
+				l.listed = nil
+				if err := m.Unlock(t.Context(), lifted.ID); err != nil {
+					t.Error(err)
+				}
+				mustLock(t, m, Lock{Target: Target{ByUser, "p2"}})
+			}
+			if err := read(m); err != nil {
+				t.Fatal(err)
+			}
+			if ls := m.Locks(); len(ls) != 1 || ls[0].Target.Value != "p2" {
+				t.Errorf("what was read before undid what came after: %+v", ls)
+			}
+		})
+	}
+}
+
 // While a reload reads, changes come in; whatever it read before is older.
 func TestReloadDoesNotUndoWhatHappensMeanwhile(t *testing.T) {
 	w := newWorld(t)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/state"
 	"github.com/crmgate/crmgate/modules/state/embedded"
@@ -23,8 +25,9 @@ type link struct {
 	deaf  atomic.Bool // changes are not heard, nobody is told
 	calls atomic.Int64
 
-	mu  sync.Mutex
-	fns []func(state.Change)
+	mu     sync.Mutex
+	fns    []func(state.Change)
+	listed func(prefix string) // called after a List has read everything
 }
 
 var errAway = errors.Join(errors.New("test: the link is cut"), state.ErrUnavailable)
@@ -83,7 +86,13 @@ func (l *link) List(ctx context.Context, prefix string, fn func(state.Entry) boo
 	if err := l.reach(); err != nil {
 		return err
 	}
-	return l.Store.List(ctx, prefix, fn)
+	if err := l.Store.List(ctx, prefix, fn); err != nil {
+		return err
+	}
+	if l.listed != nil {
+		l.listed(prefix)
+	}
+	return nil
 }
 
 func (l *link) Watch(ctx context.Context, prefix string, fn func(state.Change)) error {
@@ -206,3 +215,6 @@ func mustID(s string) id {
 	}
 	return i
 }
+
+// TestMain finds background work that Stop leaves behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 )
 
 const password = "planted-p4ssw0rd"
@@ -99,3 +100,6 @@ func (s *server) do(t *testing.T, args ...any) any {
 func (s *server) config(account string) Config {
 	return Config{Addrs: []string{s.addr}, Password: password, Account: account}
 }
+
+// TestMain finds connections and goroutines that Close leaves behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
