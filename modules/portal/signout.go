@@ -35,10 +35,13 @@ func (p *Portal) postSignOut(w http.ResponseWriter, r *http.Request) {
 	redirect(w, r, SignInPath+"?why=signed_out")
 }
 
-// apiSignOut is postSignOut for programs.
+// apiSignOut is postSignOut for programs. It needs no body; one that is there must
+// be JSON.
 func (p *Portal) apiSignOut(w http.ResponseWriter, r *http.Request) {
-	if _, ok := p.readBody(w, r, asJSON, "application/json"); !ok {
-		return
+	if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" {
+		if _, ok := p.readBody(w, r, asJSON, "application/json"); !ok {
+			return
+		}
 	}
 	if !p.signOut(w, r, asJSON) {
 		return
