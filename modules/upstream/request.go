@@ -30,6 +30,9 @@ func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Rea
 			return nil, policy.PreconditionFailed
 		}
 		cleanRequest(h)
+		if out.Method == http.MethodHead {
+			out.Method = http.MethodGet // whether a record is visible is in the body
+		}
 		out = out.WithContext(noTrace{out.Context()})
 	}
 	d.Forbidden.StripHeaders(h)

@@ -4,12 +4,9 @@
 package upstream
 
 import (
-	"bytes"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
@@ -40,7 +37,14 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 		res.Body = &counter{ReadCloser: res.Body, facts: &d.Facts}
 		return res
 	}
-	return t.rewrite(req, res, d, p)
+	out := t.rewrite(req, res, d, p)
+	if req.Method == http.MethodHead {
+		// It was asked for with GET, see outbound: without the body nobody knows
+		// whether there is such a record for this person.
+		_ = out.Body.Close()
+		out.Body = http.NoBody
+	}
+	return out
 }
 
 // rewrite reads the answer by the plan.
@@ -53,7 +57,11 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 	out := *res
 	out.Header, out.Trailer = cleanResponse(res.Header, req), nil
 	out.Uncompressed = false
-	if req.Method == http.MethodHead || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified {
+	if missing(res.StatusCode, p) {
+		_ = res.Body.Close()
+		return notVisible(req, p, d)
+	}
+	if res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified {
 		out.Body, out.ContentLength = http.NoBody, 0
 		_ = res.Body.Close()
 		return &out
@@ -64,7 +72,7 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 	tag := t.app.EntityTag(res.Header.Get("Etag"), p, d.ViewerKey)
 	if tag != "" && res.StatusCode == http.StatusOK {
 		out.Header.Set("Etag", tag)
-		if (req.Method == http.MethodGet) && matchesTag(req.Header.Values("If-None-Match"), tag) {
+		if (req.Method == http.MethodGet || req.Method == http.MethodHead) && matchesTag(req.Header.Values("If-None-Match"), tag) {
 			_ = res.Body.Close()
 			return notModified(req, out.Header)
 		}
@@ -82,75 +90,41 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 // stream runs the masker. The first part is read before anything is answered;
 // what follows is streamed, and a failure then cuts the connection.
 func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.ReadCloser, d *crmgate.Decision, p *plan.Plan) *http.Response {
-	m := jsonmask.New(p, d.Viewer, jsonmask.Limits{Pushed: d.Pushed})
-	body := &masked{Reader: m.Reader(plain), masker: m, facts: &d.Facts, closers: []io.Closer{plain, res.Body}}
-	var head bytes.Buffer
-	_, err := io.CopyN(&head, body, hold)
+	body := t.maskers.open(p, d, plain, plain, res.Body)
+	first := newHead()
+	_, err := io.CopyN(first, body, hold)
 	switch {
 	case errors.Is(err, io.EOF):
-		body.finish()
 		_ = body.Close()
-		out.Body, out.ContentLength = io.NopCloser(&head), int64(head.Len())
-		out.Header.Set("Content-Length", strconv.Itoa(head.Len()))
-		d.Facts.Bytes = int64(head.Len())
+		out.Body, out.ContentLength = &first, int64(first.Len())
+		out.Header.Set("Content-Length", strconv.Itoa(first.Len()))
 		return out
-	case errors.Is(err, jsonmask.ErrNotVisible):
-		_ = body.Close()
+	case err == nil:
+		out.ContentLength = -1
+		d.Facts.Sent = true
+		out.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(first, body), closers{body, &first}}
+		return out
+	}
+	_ = first.Close()
+	_ = body.Close()
+	if errors.Is(err, jsonmask.ErrNotVisible) {
 		d.Facts.Dropped = 1
 		return notVisible(req, p, d)
-	case err != nil:
-		_ = body.Close()
-		return t.unreadable(req, res, d, policy.UpstreamShape, err)
 	}
-	out.ContentLength = -1
-	d.Facts.Sent = true
-	out.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(&head, body), body}
-	return out
+	return t.unreadable(req, res, d, policy.UpstreamShape, err)
 }
 
-// masked is the rewritten body.
-type masked struct {
-	io.Reader
-	masker  *jsonmask.Masker
-	facts   *crmgate.Facts
-	closers []io.Closer
-	done    bool
-}
+// closers closes one after the other.
+type closers []io.Closer
 
-// Read reads rewritten bytes and keeps the facts when the body ends.
-func (b *masked) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	b.facts.Bytes += int64(n)
-	if err != nil {
-		b.finish()
-		if !errors.Is(err, io.EOF) && b.facts.Sent {
-			b.facts.Reason, b.facts.Detail = policy.UpstreamShape, "the answer broke off: "+err.Error()
-		}
-	}
-	return n, err
-}
-
-// finish copies the masker's counts into the facts, once.
-func (b *masked) finish() {
-	if b.done {
-		return
-	}
-	b.done = true
-	s := b.masker.Stats()
-	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = names(s.Masked), names(s.Hidden), s.Dropped
-}
-
-// names returns the field names of the counts, in order.
-func names(counts map[string]int) []string { return slices.Sorted(maps.Keys(counts)) }
-
-// Close closes the decoder and the CRM's body.
-func (b *masked) Close() error {
+// Close closes all of them.
+func (c closers) Close() error {
 	var errs []error
-	for _, c := range b.closers {
-		errs = append(errs, c.Close())
+	for _, x := range c {
+		errs = append(errs, x.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -187,7 +161,16 @@ func (t *Transport) withhold(req *http.Request, res *http.Response, d *crmgate.D
 	return t.refusal(req, d, reason)
 }
 
-// notVisible is the CRM's own "there is no such record".
+// missing recognises the CRM's own "there is no such record" where a record that
+// is not visible looks the same. Both get one answer, to the last header: else
+// the difference would say which records exist. The price is that other errors of
+// that status look like it too.
+func missing(status int, p *plan.Plan) bool {
+	return p.NotFound != nil && p.NotFound.Status == status && p.Root != nil && p.Root.Record != nil && p.Root.Record.Rows != nil
+}
+
+// notVisible is "there is no such record", whether the CRM said so or the person
+// may not see it.
 func notVisible(req *http.Request, p *plan.Plan, d *crmgate.Decision) *http.Response {
 	c := p.NotFound
 	if c == nil {

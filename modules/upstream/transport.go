@@ -47,8 +47,9 @@ func init() {
 type Transport struct {
 	*reverseproxy.HTTPTransport
 
-	app    *crmgate.App
-	logger *zap.Logger
+	app     *crmgate.App
+	logger  *zap.Logger
+	maskers maskers
 }
 
 // CaddyModule returns the Caddy module information.

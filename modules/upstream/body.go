@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// maskers keeps maskers by plan: a masker learns the names its plan's bodies
+// have. Plans of a policy that was replaced are forgotten with everything else
+// once there are too many.
+type maskers struct {
+	mu    sync.RWMutex
+	pools map[*plan.Plan]*sync.Pool
+}
+
+// maxPlans bounds the plans maskers are kept for.
+const maxPlans = 4096
+
+// pool returns the pool of a plan.
+func (m *maskers) pool(p *plan.Plan) *sync.Pool {
+	m.mu.RLock()
+	pool := m.pools[p]
+	m.mu.RUnlock()
+	if pool != nil {
+		return pool
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if pool = m.pools[p]; pool != nil {
+		return pool
+	}
+	if m.pools == nil || len(m.pools) >= maxPlans {
+		m.pools = map[*plan.Plan]*sync.Pool{}
+	}
+	pool = new(sync.Pool)
+	m.pools[p] = pool
+	return pool
+}
+
+// masked is the rewritten body.
+type masked struct {
+	io.Reader
+	masker  *jsonmask.Masker
+	pool    *sync.Pool
+	facts   *crmgate.Facts
+	closers closers
+}
+
+// open starts rewriting a body.
+func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, src io.Reader, closers ...io.Closer) *masked {
+	pool := m.pool(p)
+	limits := jsonmask.Limits{Pushed: d.Pushed}
+	masker, ok := pool.Get().(*jsonmask.Masker)
+	if ok {
+		masker.Reset(p, d.Viewer, limits)
+	} else {
+		masker = jsonmask.New(p, d.Viewer, limits)
+	}
+	return &masked{Reader: masker.Reader(src), masker: masker, pool: pool, facts: &d.Facts, closers: closers}
+}
+
+// Read reads rewritten bytes and keeps the facts when the body ends.
+func (b *masked) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.facts.Bytes += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) && b.facts.Sent {
+		b.facts.Reason, b.facts.Detail = policy.UpstreamShape, "the answer broke off: "+err.Error()
+	}
+	return n, err
+}
+
+// Close keeps the masker's counts, gives it back, and closes the decoder and the
+// CRM's body. Only the first call does anything.
+func (b *masked) Close() error {
+	if b.masker == nil {
+		return nil
+	}
+	s := b.masker.Stats()
+	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = names(s.Masked), names(s.Hidden), s.Dropped
+	b.masker.Reset(b.masker.Plan(), nil, jsonmask.Limits{}) // no value and no reader outlives the body
+	b.pool.Put(b.masker)
+	b.masker, b.Reader = nil, ended{}
+	return b.closers.Close()
+}
+
+// ended is the reader of a body that was closed.
+type ended struct{}
+
+// Read says that there is nothing more.
+func (ended) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// names returns the field names of the counts, in order.
+func names(counts map[string]int) []string { return slices.Sorted(maps.Keys(counts)) }
+
+// heads keeps the buffers in which the first part of an answer waits for its header.
+var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxHead is how large a buffer may be that is kept.
+const maxHead = 2 * hold
+
+// head is the first part of an answer; closing it gives the buffer back.
+type head struct{ *bytes.Buffer }
+
+func newHead() head {
+	b := heads.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
+	b.Reset()
+	return head{b}
+}
+
+// Close gives the buffer back; it must not be read afterwards.
+func (h *head) Close() error {
+	if h.Buffer != nil && h.Cap() <= maxHead {
+		heads.Put(h.Buffer)
+	}
+	h.Buffer = new(bytes.Buffer)
+	return nil
+}
