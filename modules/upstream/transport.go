@@ -49,7 +49,7 @@ type Transport struct {
 
 	app     *crmgate.App
 	logger  *zap.Logger
-	maskers maskers
+	maskers *maskers
 }
 
 // CaddyModule returns the Caddy module information.
@@ -70,7 +70,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	t.app, t.logger = app, ctx.Logger()
+	t.app, t.logger, t.maskers = app, ctx.Logger(), new(maskers)
 	if t.HTTPTransport == nil {
 		t.HTTPTransport = new(reverseproxy.HTTPTransport)
 	}

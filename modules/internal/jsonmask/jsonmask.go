@@ -84,6 +84,9 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	m.find = finder{}
 }
 
+// Plan returns the plan m was made for.
+func (m *Masker) Plan() *plan.Plan { return m.plan }
+
 // Reader returns the rewritten body of src. It may be called once after New or
 // Reset; m must not be Reset while the reader is in use.
 //
