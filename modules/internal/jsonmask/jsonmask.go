@@ -77,6 +77,12 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 		*t = tally{}
 	}
 	m.viewer, m.lim = v, l.withDefaults()
+	if cap(m.in) > maxKept {
+		m.in = nil
+	}
+	if cap(m.out) > maxKept {
+		m.out = nil
+	}
 	m.in, m.final, m.base = m.in[:0], false, 0
 	m.back(mark{})
 	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, false, false

@@ -35,6 +35,15 @@ func withText() *plan.Plan {
 	return &plan.Plan{Fallback: ent}
 }
 
+// textOf is a plan for a document in a string.
+func textOf(n *plan.Node) *plan.Plan {
+	return &plan.Plan{Fallback: &plan.Entity{Unknown: crm.Unknown, Fields: map[string]*plan.Treatment{"doc": {Field: "doc", Text: n}}}}
+}
+
+var nestedPairs = &plan.Node{Pairs: &plan.Pairs{
+	Name: []string{"attribute"}, Value: []string{"value"}, Nested: map[string]*plan.Node{"sub": lists("", nil)},
+}}
+
 var own = &plan.Rows{Scope: plan.Own, Owner: []string{"ownerid"}}
 
 // TestRewrites holds the output byte for byte. Each case is run whole and in
@@ -92,12 +101,12 @@ func TestRewrites(t *testing.T) {
 		{"rows by position", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows"}}}, `{"columns":["a","Phone","mx_PAN","b"],"rows":[[1,` + phone + `,"s",2],[1]]}`, `{"columns":["a","Phone","b"],"rows":[[1,"+91XXXXXX3210",2],[1]]}`},
 		{"rows in front of their columns", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows"}}}, `{"rows":[["s","x"]],"columns":["mx_PAN","b"]}`, `{"rows":[["x"]],"columns":["b"]}`},
 		{"columns known from the request", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{Columns: []string{"a", "mx_PAN", "Phone"}}}}, `[[1,"s",` + phone + `]]`, `[[1,null,"+91XXXXXX3210"]]`},
+		{"a cap over records within pairs", &plan.Plan{Fallback: crm, MaxRows: 2, Root: nestedPairs}, `[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2},{"x":3}]}]`, `[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2}]}]`},
+		{"a document in a string of another shape", textOf(lists("", nil)), `{"Doc":"{\"Name\":\"secret\"}"}`, `{"Doc":"XXXXXXXX"}`},
+		{"a single record in a string that is not visible", textOf(one("ownerid", nil)), `{"Doc":"{\"OwnerId\":\"u2\"}"}`, `{"Doc":null}`},
 		{"a single record", &plan.Plan{Fallback: crm, Root: one("ownerid", nil)}, `{"OwnerId":"u1","mx_PAN":1}`, `{"OwnerId":"u1"}`},
 	} {
-		for size := range 10 {
-			if size == 0 {
-				size = 1 << 20
-			}
+		for _, size := range []int{1 << 20, 1, 2, 3, 4, 5, 7, 9, 33, 45, 57} {
 			m := New(c.plan, viewer, Limits{})
 			got, err := io.ReadAll(m.Reader(&fixed{[]byte(c.in), size}))
 			if err != nil || string(got) != c.want {
@@ -284,6 +293,13 @@ func TestFirstByteAfterTheFirstRecord(t *testing.T) {
 	n, err := r.Read(make([]byte, 4096))
 	if err != nil || n == 0 || src.given > 200 {
 		t.Errorf("%d bytes and %v after %d bytes of the CRM: people wait", n, err, src.given)
+	}
+}
+
+func TestLastByteWaitsForTheEnd(t *testing.T) {
+	got, err := io.ReadAll(New(flat(nil), viewer, Limits{}).Reader(&fixed{[]byte(`[{"a":1}] x`), 9}))
+	if err == nil || bytes.HasSuffix(got, []byte("]")) {
+		t.Errorf("%v after %q: an answer with junk behind it looks whole", err, got)
 	}
 }
 

@@ -20,10 +20,11 @@ type Limits struct {
 }
 
 const (
-	maxMisplaced = 4 << 10  // bytes of an object in place of another shape where rows are filtered
-	maxText      = 4        // documents within strings within documents
-	chunk        = 32 << 10 // bytes asked of the source at once, and released at most before asking again
-	maxGap       = 64 << 10 // white space between two values
+	maxMisplaced = 4 << 10   // bytes of an object in place of another shape where rows are filtered
+	maxText      = 4         // documents within strings within documents
+	chunk        = 32 << 10  // bytes asked of the source at once, and released at most before asking again
+	maxKept      = 8 * chunk // bytes of a buffer that is used again for the next body
+	maxGap       = 64 << 10  // white space between two values
 )
 
 func (l Limits) withDefaults() Limits {
