@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 GO       ?= go
-TAGS     := nobadger,nomysql,nopgx
-BUILD    := $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w"
+
+BUILD    := $(GO) build -ldflags "-s -w"
 FUZZTIME ?= 20s
 
 # Packages without Caddy: their tests, race included, take seconds.

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	_ "time/tzdata"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
@@ -23,5 +24,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	caddy.CustomBinaryName = "crmgate"
+	caddy.CustomLongDescription = "crmgate guards a CRM: who may see, change and take away what.\nIt is Caddy with the gate built in; everything Caddy does, it does."
 	caddycmd.Main()
 }

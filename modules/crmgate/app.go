@@ -27,7 +27,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(App{})
+	caddy.RegisterModule((*App)(nil))
 }
 
 // App guards one account's CRM.
@@ -57,7 +57,7 @@ type App struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "crmgate", New: func() caddy.Module { return new(App) }}
 }
 
@@ -130,7 +130,7 @@ func (a *App) defaults() error {
 		return errors.New("reading map: no resource map is named; add `map leadsquared` or `map <file>`")
 	}
 	if a.Title == "" {
-		a.Title = "crmgate"
+		a.Title = "CRM"
 	}
 	return nil
 }

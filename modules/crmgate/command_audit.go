@@ -22,14 +22,17 @@ func init() {
 }
 
 // selection adds the flags that select records and returns what builds the query.
-func selection(c *cobra.Command) func() url.Values {
-	limit := c.Flags().Int("limit", 50, "how many, 1 to 10000")
+func selection(c *cobra.Command, usual int) func() url.Values {
+	limit := c.Flags().Int("limit", usual, "how many, 1 to 10000; 0 for all, where all can be given")
 	names := []string{"kind", "email", "operation", "decision", "request-id", "from", "to"}
 	for _, n := range names {
 		c.Flags().String(n, "", "only records with this "+n)
 	}
 	return func() url.Values {
-		v := url.Values{"limit": {strconv.Itoa(*limit)}}
+		v := url.Values{}
+		if *limit != 0 {
+			v.Set("limit", strconv.Itoa(*limit))
+		}
 		for _, n := range names {
 			if s, _ := c.Flags().GetString(n); s != "" {
 				key := n
@@ -45,7 +48,7 @@ func selection(c *cobra.Command) func() url.Values {
 
 func auditList() *cobra.Command {
 	c := online(&cobra.Command{Use: "list", Short: "Lists records, newest first", Args: cobra.NoArgs})
-	query := selection(c)
+	query := selection(c, 50)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var rs []audit.Record
 		if err := call(c, http.MethodGet, "/audit?"+query().Encode(), nil, &rs); err != nil {
@@ -85,7 +88,7 @@ func auditVerify() *cobra.Command {
 
 func auditExport() *cobra.Command {
 	c := online(&cobra.Command{Use: "export", Short: "Writes records to standard output", Args: cobra.NoArgs})
-	query := selection(c)
+	query := selection(c, 0)
 	format := c.Flags().String("format", "jsonl", "jsonl or csv")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		v := query()

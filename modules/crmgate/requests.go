@@ -6,6 +6,7 @@ package crmgate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -146,8 +147,18 @@ func (a *App) ServeJWKS(w http.ResponseWriter, r *http.Request) {
 // AuditStrict says whether a request waits for its record.
 func (a *App) AuditStrict() bool { return a.Config.Audit != nil && a.Config.Audit.Strict }
 
-// AuditReady says whether records can be kept: an error refuses the request.
-func (a *App) AuditReady() error { return a.runtime.Load().audit.Ready() }
+// AuditReady says whether records can be kept: an error refuses the request. When
+// the audit is strict, the spool does not count: the store itself must be there.
+func (a *App) AuditReady() error {
+	w := a.runtime.Load().audit
+	if a.AuditStrict() && !w.Stats().StoreUp {
+		return errStoreDown
+	}
+	return w.Ready()
+}
+
+// errStoreDown refuses requests of a strict audit while its store is away.
+var errStoreDown = errors.New("the records store is away and the audit is strict")
 
 // AuditNow keeps a record durably before it returns.
 func (a *App) AuditNow(ctx context.Context, r audit.Record) error {

@@ -46,6 +46,14 @@ func (a *App) Snapshot() *Snapshot {
 	return a.snapshot.Load()
 }
 
+// ListsOver names the allow-lists that hold any of the prefixes.
+func (a *App) ListsOver(prefixes []netip.Prefix) []string {
+	if r := a.engine.Rules(); r != nil {
+		return r.Overlaps(prefixes)
+	}
+	return nil
+}
+
 // loadMap reads the resource map: a built-in one by its name, or a file.
 func (a *App) loadMap() error {
 	name := a.Map + ".yaml"
@@ -76,6 +84,7 @@ func (a *App) loadNetwork() error {
 		return fmt.Errorf("reading network files: %w", err)
 	}
 	a.sources = src
+	good("network")
 	a.engine.SetReputation(src.Reputation())
 	return nil
 }
@@ -119,6 +128,7 @@ func (a *App) loadPolicy() error {
 		return fmt.Errorf("reading policy: %w", err)
 	}
 	a.watcher.file = f
+	good("policy")
 	a.install(f.Current())
 	return nil
 }
@@ -161,6 +171,9 @@ func rulesConfig(n policy.Network) network.RulesConfig {
 	return c
 }
 
+// good marks a watched file as accepted.
+func good(file string) { metrics.reloads.WithLabelValues(file).Set(1) }
+
 // install makes a compiled policy the one decisions are made by.
 func (a *App) install(c *compiled) {
 	a.engine.SetRules(c.rules)
@@ -186,7 +199,7 @@ func (a *App) reported(file string, err error) {
 		a.logger.Error("a watched file was refused; the last good one stays in force", zap.String("file", file), zap.Error(err))
 		return
 	}
-	metrics.reloads.WithLabelValues(file).Set(1)
+	good(file)
 	a.logger.Info("a watched file is good again", zap.String("file", file))
 }
 

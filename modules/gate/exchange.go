@@ -147,8 +147,8 @@ func (x *exchange) finish() {
 // auditFirst makes the record durable before the CRM is asked, when the audit is
 // strict. Such a record cannot say how the answer turned out.
 func (x *exchange) auditFirst() error {
-	if !x.app.AuditStrict() {
-		return x.app.AuditReady()
+	if err := x.app.AuditReady(); err != nil || !x.app.AuditStrict() {
+		return err
 	}
 	x.audited = true
 	return x.app.AuditNow(x.r.Context(), x.record("allow", x.d.Reason))

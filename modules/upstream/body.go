@@ -49,6 +49,10 @@ func (m *maskers) pool(p *plan.Plan) *sync.Pool {
 	return pool
 }
 
+// holdTotals is how much output may wait behind a total that counts the records a
+// person sees: about 500 leads. Beyond it the total becomes null.
+const holdTotals = 1 << 20
+
 // masked is the rewritten body.
 type masked struct {
 	io.Reader
@@ -61,7 +65,7 @@ type masked struct {
 // open starts rewriting a body.
 func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, src io.Reader, closers ...io.Closer) *masked {
 	pool := m.pool(p)
-	limits := jsonmask.Limits{Pushed: d.Pushed}
+	limits := jsonmask.Limits{Pushed: d.Pushed, Hold: holdTotals}
 	masker, ok := pool.Get().(*jsonmask.Masker)
 	if ok {
 		masker.Reset(p, d.Viewer, limits)

@@ -59,6 +59,17 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 	return out
 }
 
+// private keeps an answer that depends on who asked out of shared caches, and
+// makes a browser ask again before it shows a copy: who a person is to the gate
+// can change between two requests (leaks L07, L14).
+func private(h http.Header) {
+	cc := strings.ToLower(joined(h.Values("Cache-Control")))
+	if !strings.Contains(cc, "private") && !strings.Contains(cc, "no-store") {
+		h.Set("Cache-Control", "private, no-cache")
+	}
+	h.Add("Vary", "Cookie, Authorization")
+}
+
 // isDigestName recognises headers that carry a digest under a name of their own.
 func isDigestName(name string) bool {
 	n := strings.ToLower(name)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/internal/coding"
@@ -31,6 +32,9 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 		}
 		return res
 	case !rewrites(p):
+		if d.Reason != policy.AllowedPublic {
+			private(res.Header)
+		}
 		if d.Learn != nil {
 			return t.learn(req, res, d)
 		}
@@ -80,11 +84,21 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 	if err := coding.Charset(res.Header.Get("Content-Type")); err != nil {
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
 	}
-	plain, err := coding.NewReader(joined(res.Header.Values("Content-Encoding")), res.Body, coding.Limits{})
+	plain, err := plainBody(res)
 	if err != nil {
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
 	}
 	return t.stream(req, res, &out, plain, d, p)
+}
+
+// plainBody undoes the content coding. A body without one may be of any length,
+// since no more of it is held than a record; a coded one is bounded.
+func plainBody(res *http.Response) (io.ReadCloser, error) {
+	limits, enc := coding.Limits{}, joined(res.Header.Values("Content-Encoding"))
+	if enc == "" || strings.EqualFold(enc, "identity") {
+		limits.MaxDecoded = -1
+	}
+	return coding.NewReader(enc, res.Body, limits)
 }
 
 // stream runs the masker. The first part is read before anything is answered;
