@@ -36,7 +36,7 @@ type NetworkConfig struct {
 // AuditConfig says how sure the audit must be.
 type AuditConfig struct {
 	// A request is refused unless its record is durable first. Off by default:
-	// records are then committed in groups within 10 ms, and spooled to disk while
+	// records are then committed in groups within 50 ms, and spooled to disk while
 	// the store is away.
 	Strict bool `json:"strict,omitempty"`
 	// Size of the spool in bytes; default 64 MiB.

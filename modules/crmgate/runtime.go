@@ -116,6 +116,10 @@ func (a *App) open() (_ *runtime, err error) {
 	return rt, a.begin(ctx, rt, clk)
 }
 
+// auditInterval is how long records wait for others of their transaction: what a
+// killed gateway loses at most, and what makes a row cheap.
+const auditInterval = 50 * time.Millisecond
+
 // begin starts what runs in the background.
 func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 	var err error
@@ -151,7 +155,7 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 		spool = a.Config.Audit.Spool
 	}
 	if rt.audit, err = audit.Open(ctx, audit.Options{
-		Store: rt.records, Chain: a.Node, Clock: clk, Log: slogFrom(a.logger.Named("audit")),
+		Store: rt.records, Chain: a.Node, Clock: clk, Interval: auditInterval, Log: slogFrom(a.logger.Named("audit")),
 		Spool: filepath.Join(a.Data, "audit-spool.jsonl"), SpoolBytes: spool,
 	}); err != nil {
 		return fmt.Errorf("opening the audit: %w", err)
