@@ -15,7 +15,7 @@ import (
 )
 
 func browserLock(t *testing.T, s *site) {
-	const message = "Stock taking until nine. Call 4400 if it burns."
+	const message = "Stock taking until nine. For anything urgent, call extension 4400."
 	p := s.signIn(t, "manager@acme.test")
 	p.foretell(403, "/")
 	out, err := s.command(t, "", "lock", "--role", "sales_manager", "--message", message)

@@ -128,7 +128,18 @@ type page struct {
 
 	mu       sync.Mutex
 	messages []string
-	foretold []string
+	foretold []failure
+}
+
+// failure is a failed request that a test provokes.
+type failure struct {
+	status int
+	start  string // of the address, without the scheme
+}
+
+func (f failure) is(message string) bool {
+	said := strings.Contains(message, fmt.Sprintf("status of %d ", f.status)) || strings.Contains(message, fmt.Sprintf("response code: %d ", f.status))
+	return said && strings.Contains(message, "://"+f.start)
 }
 
 // page opens a browser of somebody nobody knows yet.
@@ -171,11 +182,12 @@ func (p *page) hear(ev any) {
 	p.messages = append(p.messages, message)
 }
 
-// foretell allows the browser to report failed requests for a path with a status.
+// foretell allows the browser to report requests and sockets below a path that
+// fail with a status.
 func (p *page) foretell(status int, path string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.foretold = append(p.foretold, fmt.Sprintf("status of %d () %s%s", status, p.base, path))
+	p.foretold = append(p.foretold, failure{status, strings.TrimPrefix(p.base, "https://") + path})
 }
 
 // judge fails the test for every complaint that nobody foretold.
@@ -183,7 +195,7 @@ func (p *page) judge() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.messages {
-		if !slices.ContainsFunc(p.foretold, func(f string) bool { return strings.Contains(m, f) }) {
+		if !slices.ContainsFunc(p.foretold, func(f failure) bool { return f.is(m) }) {
 			p.t.Errorf("the browser complained: %s", m)
 		}
 	}

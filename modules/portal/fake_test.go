@@ -112,7 +112,7 @@ func newFake() *fakeBackend {
 }
 
 func newPortal(b Backend) *Portal {
-	return New(Options{Backend: b, Account: "Example CRM", Title: "Gate", Support: "it@example.com", Clock: clock.NewFake(testNow)})
+	return New(Options{Backend: b, Account: "example", Title: "Example CRM", Support: "it@example.com", Clock: clock.NewFake(testNow)})
 }
 
 // ask describes one request of a test.

@@ -83,8 +83,8 @@ func Owns(path string) bool {
 // every route that needs one answers 503.
 type Options struct {
 	Backend Backend
-	Account string // name of the account, shown on every page; default "your CRM"
-	Title   string // name of the gateway, shown on every page; default "crmgate"
+	Account string // the account's name in the stores, shown small on every page; default none
+	Title   string // what people call the CRM, shown on every page; default "your CRM"
 	Support string // whom to ask, such as an e-mail address; shown on refusals when set
 
 	// SecondFactor serves SecondFactorPath. Without it a person who needs a second
@@ -111,11 +111,8 @@ func New(o Options) *Portal {
 	if o.Backend == nil {
 		o.Backend = noBackend{}
 	}
-	if o.Account == "" {
-		o.Account = "your CRM"
-	}
 	if o.Title == "" {
-		o.Title = "crmgate"
+		o.Title = "your CRM"
 	}
 	if o.Clock == nil {
 		o.Clock = clock.System{}
