@@ -76,7 +76,8 @@ func policyCheck() *cobra.Command {
 	return c
 }
 
-// suites returns the files of suites that lie beside a file, or those in a folder.
+// suites returns the suite of a file (acme_test.yaml for acme.yaml) or, where there
+// is none of that name, every suite in its folder.
 func suites(path string) ([]string, error) {
 	dir := path
 	if info, err := os.Stat(path); err != nil {
@@ -84,6 +85,10 @@ func suites(path string) ([]string, error) {
 	} else if !info.IsDir() {
 		if strings.HasSuffix(path, "_test.yaml") {
 			return []string{path}, nil
+		}
+		own := strings.TrimSuffix(path, filepath.Ext(path)) + "_test.yaml"
+		if _, err := os.Stat(own); err == nil {
+			return []string{own}, nil
 		}
 		dir = filepath.Dir(path)
 	}
