@@ -40,9 +40,9 @@ func textOf(n *plan.Node) *plan.Plan {
 	return &plan.Plan{Fallback: &plan.Entity{Unknown: crm.Unknown, Fields: map[string]*plan.Treatment{"doc": {Field: "doc", Text: n}}}}
 }
 
-var nestedPairs = &plan.Node{Pairs: &plan.Pairs{
+var nestedPairs = &plan.Node{Members: map[string]*plan.Node{"p": {Pairs: &plan.Pairs{
 	Name: []string{"attribute"}, Value: []string{"value"}, Nested: map[string]*plan.Node{"sub": lists("", nil)},
-}}
+}}}}
 
 var own = &plan.Rows{Scope: plan.Own, Owner: []string{"ownerid"}}
 
@@ -101,7 +101,7 @@ func TestRewrites(t *testing.T) {
 		{"rows by position", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows"}}}, `{"columns":["a","Phone","mx_PAN","b"],"rows":[[1,` + phone + `,"s",2],[1]]}`, `{"columns":["a","Phone","b"],"rows":[[1,"+91XXXXXX3210",2],[1]]}`},
 		{"rows in front of their columns", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows"}}}, `{"rows":[["s","x"]],"columns":["mx_PAN","b"]}`, `{"rows":[["x"]],"columns":["b"]}`},
 		{"columns known from the request", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{Columns: []string{"a", "mx_PAN", "Phone"}}}}, `[[1,"s",` + phone + `]]`, `[[1,null,"+91XXXXXX3210"]]`},
-		{"a cap over records within pairs", &plan.Plan{Fallback: crm, MaxRows: 2, Root: nestedPairs}, `[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2},{"x":3}]}]`, `[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2}]}]`},
+		{"a cap over records within pairs", &plan.Plan{Fallback: crm, MaxRows: 2, Root: nestedPairs}, `{"p":[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2},{"x":3}]}]}`, `{"p":[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2}]}]}`},
 		{"a document in a string of another shape", textOf(lists("", nil)), `{"Doc":"{\"Name\":\"secret\"}"}`, `{"Doc":"XXXXXXXX"}`},
 		{"a single record in a string that is not visible", textOf(one("ownerid", nil)), `{"Doc":"{\"OwnerId\":\"u2\"}"}`, `{"Doc":null}`},
 		{"a single record", &plan.Plan{Fallback: crm, Root: one("ownerid", nil)}, `{"OwnerId":"u1","mx_PAN":1}`, `{"OwnerId":"u1"}`},
@@ -187,6 +187,7 @@ func TestRefuses(t *testing.T) {
 		{"a body in place of none", &plan.Plan{Format: plan.NoBody, Fallback: crm}, `[1]`, shape},
 		{"a record in place of a list of filtered ones", withRows(own), `{"OwnerId":"u1","x":1}`, shape},
 		{"a record without owner in place of filtered ones", withRows(own), `{"Phone":"1"}`, shape},
+		{"a record known by its owner alone in place of filtered ones", withRows(&plan.Rows{Scope: plan.Own, Owner: []string{"bossid"}}), `{"BossId":"u1"}`, shape},
 		{"records within an object in place of filtered ones", withRows(own), `{"data":[{"OwnerId":"u2"}]}`, shape},
 		{"a large object in place of filtered ones", withRows(own), `{"x":"` + strings.Repeat("a", 5000) + `"}`, shape},
 		{"a row longer than its columns", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{Columns: []string{"a"}}}}, `[[1,2]]`, shape},
