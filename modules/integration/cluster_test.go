@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"net"
 	"net/http"
@@ -62,6 +63,13 @@ func (c *cluster) member(name string, before *demo) *demo {
 	}, "run", "--config", c.file, "--adapter", "caddyfile")
 	d.ready(t)
 	d.pool = certPool(t, filepath.Join(d.data, "caddy", "pki", "authorities", "local", "root.crt"))
+	eventually(t, 20*time.Second, "the gateway's certificate is there", func() bool {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(d.Gateway, "https://"), &tls.Config{RootCAs: d.pool})
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
 	return d
 }
 
