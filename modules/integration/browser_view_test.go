@@ -13,9 +13,9 @@ import (
 var stops = []struct{ path, shown string }{
 	{"/app/leads", "[data-testid=lead-row]"},
 	{ishaan, "[data-testid=activity]"},
-	{"/app/tasks", "main > *"},
-	{"/app/dashboard", "main > *"},
-	{"/app/reports", "main > *"},
+	{"/app/tasks", "main .list li"},
+	{"/app/dashboard", "main .list li"},
+	{"/app/reports", "[data-testid=stage-report] svg"},
 	{"/.crmgate/account", ".sessions li"},
 	{"/.crmgate/sign-out", "h1"},
 	{"/.crmgate/nothing", "h1"},

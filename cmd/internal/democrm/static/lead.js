@@ -10,9 +10,9 @@ const base = `/app/api/leads/${id}`;
 
 const groups = {
   Contact: ["EmailAddress", "Phone", "Mobile", "mx_Phone_2", "mx_Secondary_Email", "Company", "JobTitle", "Website"],
+  Finance: ["mx_PAN_Number", "mx_Aadhaar", "mx_Annual_Income", "mx_Loan_Amount", "mx_Product", "mx_KYC", "Revenue"],
   Ownership: ["ProspectStage", "OwnerIdName", "OwnerIdEmailAddress", "mx_Branch"],
   Personal: ["mx_Date_of_Birth", "mx_Gender", "mx_Occupation", "mx_Preferred_Language", "mx_Street1", "mx_City", "mx_State", "mx_Zip", "Notes"],
-  Finance: ["mx_PAN_Number", "mx_Aadhaar", "mx_Annual_Income", "mx_Loan_Amount", "mx_Product", "mx_KYC", "Revenue"],
   Source: ["Source", "SourceMedium", "SourceCampaign", "Origin"],
   System: ["Score", "EngagementScore", "LeadAge", "CreatedOn", "CreatedByName", "ModifiedOn", "ModifiedByName"],
 };
