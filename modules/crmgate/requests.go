@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -61,6 +62,12 @@ func (a *App) facts(p *policy.Principal, s *session.Session, ip netip.Addr) sess
 // or session.ErrUnavailable when nobody can say.
 func (a *App) CheckLocks(ctx context.Context, p *policy.Principal, s *session.Session, ip netip.Addr) error {
 	return a.Sessions().Check(ctx, a.facts(p, s, ip))
+}
+
+// LockHolds says whether a lock that ended a session still keeps its person out.
+// One that is over or lifted does not: all that is missing then is a new sign-in.
+func (a *App) LockHolds(l *session.Lock) bool {
+	return l.Holds(a.clock().Now()) && slices.ContainsFunc(a.Sessions().Locks(), func(o session.Lock) bool { return o.ID == l.ID })
 }
 
 // Attach registers a live connection; see session.Manager.Attach.

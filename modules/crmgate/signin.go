@@ -142,7 +142,7 @@ func (a *attempt) admit(ctx context.Context) error {
 	})
 	if err != nil {
 		a.detail = err.Error()
-		return refusalOf(err)
+		return a.app.refusalOf(err)
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (a *attempt) session(ctx context.Context) (portal.SignInResult, error) {
 	})
 	if err != nil {
 		a.detail = "the session cannot be started"
-		return portal.SignInResult{}, refusalOf(err)
+		return portal.SignInResult{}, a.app.refusalOf(err)
 	}
 	return portal.SignInResult{Token: token, Session: a.app.view(s, a.person)}, nil
 }
@@ -233,7 +233,7 @@ func (b *backend) own(token string) (*runtime, *session.Session, *records.Person
 	}
 	s, err := rt.sessions.Lookup(token)
 	if err != nil {
-		return nil, nil, nil, refusalOf(err)
+		return nil, nil, nil, b.app().refusalOf(err)
 	}
 	p, ok := rt.directory.ByID(s.PersonID)
 	if !ok || p.Status != records.Active {
@@ -243,9 +243,11 @@ func (b *backend) own(token string) (*runtime, *session.Session, *records.Person
 }
 
 // refusalOf turns a failed look-up into what the portal shows.
-func refusalOf(err error) *portal.Refusal {
+func (a *App) refusalOf(err error) *portal.Refusal {
 	var locked *session.LockedError
 	switch {
+	case errors.As(err, &locked) && !a.LockHolds(&locked.Lock):
+		return refuse(policy.NoSession)
 	case errors.As(err, &locked):
 		return &portal.Refusal{Reason: policy.Locked, Message: locked.Lock.Message, Until: locked.Lock.Until}
 	case errors.Is(err, session.ErrExpired):

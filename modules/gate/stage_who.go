@@ -64,6 +64,8 @@ func who(x *exchange) step {
 func (x *exchange) sessionFailed(err error) step {
 	var locked *session.LockedError
 	switch {
+	case errors.As(err, &locked) && !x.app.LockHolds(&locked.Lock):
+		return x.unknown(policy.NoSession, "the session was ended by a lock that is over")
 	case errors.As(err, &locked):
 		x.d.Lock = &locked.Lock
 		return x.refuse(policy.Locked, err.Error())
