@@ -6,11 +6,9 @@
 package gate
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -70,36 +68,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		h.warnOverlaps(srv)
 		return checkTrustedProxies(srv)
-	}
-	return nil
-}
-
-// warnOverlaps tells of allow-lists that hold a trusted proxy's own address: a
-// request whose client cannot be told must never pass as the proxy.
-func (h *Handler) warnOverlaps(srv *caddyhttp.Server) {
-	var static struct {
-		Ranges []string `json:"ranges"`
-	}
-	if json.Unmarshal(srv.TrustedProxiesRaw, &static) != nil {
-		return
-	}
-	var prefixes []netip.Prefix
-	for _, r := range static.Ranges {
-		if p, err := caddyhttp.CIDRExpressionToPrefix(r); err == nil {
-			prefixes = append(prefixes, p)
-		}
-	}
-	for _, list := range h.app.ListsOver(prefixes) {
-		h.logger.Warn("a list allows the address of a trusted proxy; name the clients behind it instead", zap.String("list", list))
-	}
-}
-
-// checkTrustedProxies refuses the one setting under which a client chooses its
-// own address: without strict, Caddy takes the left-most name of the list a
-// client sent.
-func checkTrustedProxies(srv *caddyhttp.Server) error {
-	if len(srv.TrustedProxiesRaw) > 0 && srv.TrustedProxiesStrict == 0 {
-		return errors.New("checking the client address: trusted_proxies without trusted_proxies_strict lets clients choose their address; add trusted_proxies_strict to the servers block")
 	}
 	return nil
 }

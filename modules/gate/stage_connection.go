@@ -49,8 +49,13 @@ func client(x *exchange) step {
 	if err != nil {
 		return x.refuse(policy.ClientUnknown, "the client address cannot be told: "+err.Error())
 	}
-	if trusted, _ := caddyhttp.GetVar(x.r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted && fromPeer(x.r, ip) {
-		return x.refuse(policy.ClientUnknown, "a trusted proxy named no client")
+	if trusted, _ := caddyhttp.GetVar(x.r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if srv, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || srv.TrustedProxiesStrict == 0 {
+			return x.refuse(policy.ClientUnknown, errNotStrict.Error())
+		}
+		if fromPeer(x.r, ip) {
+			return x.refuse(policy.ClientUnknown, "a trusted proxy named no client")
+		}
 	}
 	x.ip = ip
 	return proceed
