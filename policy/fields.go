@@ -57,6 +57,9 @@ func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 		if hard {
 			return deny(QueryDenied, "%s: the request holds a query nobody can read, and fields of %s are restricted", op.ID, entity)
 		}
+		if len(r.hard) > 0 && s.leadsAway(entity, u.Name) {
+			return deny(QueryDenied, "%s: %q leads to records the map does not know, and the person is restricted in some", op.ID, u.Name)
+		}
 		return verdict{reason: Allowed}
 	}
 	if u.Field == "" && u.Name == "" || u.Field == "" && u.Use == resource.Search {
@@ -77,6 +80,18 @@ func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 		return deny(QueryDenied, "%s: %s by %s.%s, which is restricted", op.ID, u.Use, entity, tr.Field)
 	}
 	return verdict{reason: Allowed}
+}
+
+// leadsAway says whether a name goes through other records by a way the map does
+// not know. What stands at its end may be a restricted field of any entity, under
+// a name that is another field's here.
+func (s *Set) leadsAway(entity, name string) bool {
+	e := s.crm.Entities[entity]
+	if e == nil {
+		return true
+	}
+	at, _ := s.crm.FieldNamed(e, name)
+	return at == nil
 }
 
 // treatmentOf finds how the field of a use is shown, by the map's name when the

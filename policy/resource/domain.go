@@ -58,7 +58,7 @@ func (rd *reading) clause(e *Entity, read *Read, v *value, t *trail, depth int) 
 		rd.unknown("body " + t.String())
 		return nil
 	}
-	rd.name(e, name, read.Use, op)
+	at, f := rd.notes(e, name, read.Use, op)
 	switch op {
 	case "where", "not where", "any", "not any":
 		var to *Entity
@@ -72,6 +72,9 @@ func (rd *reading) clause(e *Entity, read *Read, v *value, t *trail, depth int) 
 			return nil
 		}
 		return rd.domain(to, read, &v.items[2], &trail{t, "", 2}, depth+1)
+	}
+	if f != nil && (f.Entity == "" || textual(&v.items[2])) { // an id names a record, a text looks for one
+		rd.asked(at, f, name, read.Use, op)
 	}
 	return nil
 }

@@ -86,6 +86,7 @@ type Entity struct {
 	Unknown    UnknownRule       //
 	Nested     []*RecordSet      // records of their own that sit in every record of this entity
 	Copies     []Copies          // entities whose fields this entity's records repeat
+	FoundBy    *FoundBy          // what a text given for a record is compared with; nil when nothing is
 
 	byFold map[string]*Field
 	line   int

@@ -27,6 +27,7 @@ func (d *decoder) entity(key, n *yaml.Node) {
 		"owner_via":   func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.ownerVia(e, i) }) },
 		"copies":      func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.copies(e, i) }) },
 		"nested":      func(n *yaml.Node) { e.Nested = d.recordSets(n) },
+		"found_by":    func(n *yaml.Node) { d.foundBy(e, n) },
 		"fields":      func(n *yaml.Node) { fields = n },
 	})
 	d.m.Entities[e.Name] = e

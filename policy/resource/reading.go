@@ -332,13 +332,19 @@ func (rd *reading) unknown(name string) {
 // name notes one use of a field by its wire name, which may lead through other
 // records ("party.phone") where the map says names have parts.
 func (rd *reading) name(e *Entity, wire string, use Use, op string) {
+	at, f := rd.notes(e, wire, use, op)
+	rd.asked(at, f, wire, use, op)
+}
+
+// notes the use itself, and returns the field when the map knows it.
+func (rd *reading) notes(e *Entity, wire string, use Use, op string) (*Entity, *Field) {
 	wire = strings.TrimSpace(wire)
 	if wire == "" {
-		return
+		return nil, nil
 	}
 	if e == nil {
 		rd.unknown(wire)
-		return
+		return nil, nil
 	}
 	rd.named++
 	at, f := rd.m.FieldNamed(e, wire)
@@ -352,6 +358,7 @@ func (rd *reading) name(e *Entity, wire string, use Use, op string) {
 		u.Entity, u.Field = at.Name, f.Name
 	}
 	rd.uses = append(rd.uses, u)
+	return at, f
 }
 
 // checkLimit refuses requests that name more than the map allows.
