@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -116,6 +117,9 @@ func (a *App) defaults() error {
 	if !validName(a.Account) {
 		return fmt.Errorf("reading account: %q is not 1 to 64 letters, digits, - and _", a.Account)
 	}
+	if a.Key != "" && !isReference(a.Key) {
+		return errors.New("reading key: the key stands in the configuration; put it into the environment and write {env.NAME}, or into a file and write {file./path}")
+	}
 	if a.Node == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -133,6 +137,12 @@ func (a *App) defaults() error {
 		a.Title = "CRM"
 	}
 	return nil
+}
+
+// isReference says whether a secret is only referred to: the configuration can be
+// read back through the admin API.
+func isReference(s string) bool {
+	return len(s) > 2 && s[0] == '{' && strings.IndexByte(s, '}') == len(s)-1
 }
 
 // validName accepts names that can stand in keys, file names and metrics.

@@ -21,6 +21,7 @@ func init() {
 // silently let the last one win.
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // so that the error names the line
 		return nil, d.Err("crmgate is already configured; one block guards one account")
 	}
 	app := new(App)
@@ -289,22 +290,25 @@ func (a *App) unmarshalBridge(d *caddyfile.Dispenser) error {
 	if a.Config.Bridge == nil {
 		a.Config.Bridge = new(BridgeConfig)
 	}
-	kind := d.Val()
+	kind, b := d.Val(), a.Config.Bridge
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	if kind == "jwt" && b.JWT != nil || kind == "headers" && b.Headers != nil || kind == "keys" && b.Keys || kind == "adopt" && b.Adopt {
+		return d.Errf("bridge %s is given twice", kind)
+	}
 	switch kind {
 	case "jwt":
-		a.Config.Bridge.JWT = new(JWTBridge)
-		return unmarshalJWTBridge(d, a.Config.Bridge.JWT)
+		b.JWT = new(JWTBridge)
+		return unmarshalJWTBridge(d, b.JWT)
 	case "headers":
-		a.Config.Bridge.Headers = new(HeaderBridge)
-		return unmarshalHeaderBridge(d, a.Config.Bridge.Headers)
+		b.Headers = new(HeaderBridge)
+		return unmarshalHeaderBridge(d, b.Headers)
 	case "keys":
-		a.Config.Bridge.Keys = true
+		b.Keys = true
 		return nil
 	case "adopt":
-		a.Config.Bridge.Adopt = true
+		b.Adopt = true
 		return nil
 	}
 	return d.Errf("unrecognized bridge %q: jwt, headers, keys or adopt", kind)
