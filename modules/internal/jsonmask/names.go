@@ -23,6 +23,7 @@ const (
 	pairTable                       // members of one name/value object
 	matrixTable                     // members of a matrix
 	misplacedTable                  // an object in place of another shape, rows being filtered
+	listTable                       // name/value objects themselves, within rec
 )
 
 // table is how the names of one object are looked up. Two objects with equal
@@ -171,6 +172,7 @@ type shape struct {
 	stamps  []uint32
 	object  uint32 // number of the object at hand; what its stamps read
 	last    int    // entry of the name before, -1 for none
+	known   bool   // the name read last is an entry
 	first   int    // entry the last object started with
 	rest    map[string]struct{}
 
@@ -180,6 +182,7 @@ type shape struct {
 
 type entry struct {
 	raw   []byte // the name as written, quotes and colon included
+	glue  []byte // what stood between the value before and this one's, see glued
 	slot  slot
 	stamp int
 	next  int // entry that followed last time
@@ -226,17 +229,23 @@ func (s *shape) begin() *shape {
 
 // name reads the name at i and the colon behind it.
 func (s *shape) name(w *walker, i int) (slot, int, error) {
-	next := s.first
-	if s.last >= 0 {
-		next = s.entries[s.last].next
-	}
-	if next < len(s.entries) {
+	if next := s.upcoming(); next < len(s.entries) {
 		if e := &s.entries[next]; bytes.HasPrefix(w.in[i:], e.raw) {
-			s.last = next
+			s.last, s.known = next, true
 			return e.slot, i + len(e.raw), s.mark(w, i, e.stamp)
 		}
 	}
+	s.known = false
 	return s.readName(w, i)
+}
+
+// upcoming is the entry that is foreseen to come next; there may be none of
+// that number.
+func (s *shape) upcoming() int {
+	if s.last < 0 {
+		return s.first
+	}
+	return s.entries[s.last].next
 }
 
 // mark refuses a name, or a spelling of it, that the object already has.
@@ -342,5 +351,5 @@ func (s *shape) follow(k int) {
 	} else {
 		s.first = k
 	}
-	s.last = k
+	s.last, s.known = k, true
 }

@@ -20,10 +20,18 @@ type pairMember struct {
 // pairList walks a list of name/value objects.
 func (w *walker) pairList(v int, p *plan.Pairs, e env) (int, error) {
 	e.pairs, e.treat = p, nil
+	t := table{kind: listTable, ent: e.ent, pairs: p}
+	if e.rec >= 0 {
+		t.rec = w.recs[e.rec].rec
+	}
+	s := w.shapeFor(t)
 	return w.array(v, e, func(w *walker, v int, e env) (int, bool, error) {
 		switch w.in[v] {
 		case '{':
-			return w.pair(v, e)
+			if end, keep, ok, err := w.foreseenPair(s, v, e); ok {
+				return end, keep, err
+			}
+			return w.pair(s, v, e)
 		case 'n':
 			end, err := w.literal(v)
 			return end, true, err
@@ -32,17 +40,21 @@ func (w *walker) pairList(v int, p *plan.Pairs, e env) (int, error) {
 	})
 }
 
-// pair walks one name/value object.
-func (w *walker) pair(v int, e env) (int, bool, error) {
+// pair walks one name/value object, and has its beginning learned where it is a
+// name and one value behind it.
+func (w *walker) pair(s *shape, v int, e env) (int, bool, error) {
 	base := len(w.pairs)
 	end, err := w.readPair(v, e)
-	if err == nil {
-		var keep bool
-		keep, err = w.writePair(base, w.pairTreat(base, e), e)
-		w.pairs = w.pairs[:base]
-		return end, keep, err
+	if err != nil {
+		return end, false, err
 	}
-	return end, false, err
+	t, owner := w.pairTreat(base, e)
+	if m := w.pairs[base:]; len(m) == 2 && m[0].slot.role == nameRole && m[1].slot.role == valueRole && w.in[m[0].v] == '"' {
+		s.learnPair(w.in[v:m[1].v], slot{role: valueRole, treat: t, owner: owner})
+	}
+	keep, err := w.writePair(base, t, e)
+	w.pairs = w.pairs[:base]
+	return end, keep, err
 }
 
 // maybePair walks an object in the value of a pair. Where it has a name and a
@@ -63,7 +75,8 @@ func (w *walker) maybePair(v int, e env) (int, error) {
 		e.treat = nil
 		return w.object(v, table{kind: fieldTable, ent: e.ent}, e)
 	}
-	keep, err := w.writePair(base, w.pairTreat(base, e), e)
+	t, _ := w.pairTreat(base, e)
+	keep, err := w.writePair(base, t, e)
 	w.pairs = w.pairs[:base]
 	if err == nil && !keep {
 		w.replace(v, end, nullJSON)
@@ -124,10 +137,8 @@ func (w *walker) readPair(v int, e env) (int, error) {
 // pairTreat finds the treatment of the pair by its names. With several names
 // the strictest holds; a pair whose name is missing, empty or neither text nor
 // number is masked, for nobody can tell what it holds. Values of an owner field
-// are noted for the enclosing record.
-func (w *walker) pairTreat(base int, e env) *plan.Treatment {
-	var best *plan.Treatment
-	owner := false
+// are noted for the enclosing record; owner says that it is such a field.
+func (w *walker) pairTreat(base int, e env) (best *plan.Treatment, owner bool) {
 	var rec *plan.Record
 	if e.rec >= 0 {
 		rec = w.recs[e.rec].rec
@@ -167,9 +178,9 @@ func (w *walker) pairTreat(base int, e env) *plan.Treatment {
 		}
 	}
 	if best == nil {
-		return nameless
+		best = nameless
 	}
-	return best
+	return best, owner
 }
 
 // stricter returns the treatment that shows less; the first of two alike.

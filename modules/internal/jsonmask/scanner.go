@@ -66,27 +66,37 @@ const (
 	highs = 0x8080808080808080
 )
 
-// str reads the string whose opening quote is at i.
-func (s *scanner) str(i int) (end int, escaped bool, err error) {
-	in := s.in
-	i++
-	for {
-		for i+8 <= len(in) {
-			x := binary.LittleEndian.Uint64(in[i:])
-			quote, slash := x^('"'*lows), x^('\\'*lows)
-			// The lowest marked byte is a quote, a backslash, a control
-			// character or not ASCII; marks above it may be carries.
-			m := ((quote-lows)&^quote | (slash-lows)&^slash | (x-0x20*lows)&^x | x) & highs
-			if m == 0 {
-				i += 8
-				continue
-			}
-			i += bits.TrailingZeros64(m) / 8
+// plainEnd returns the index of the first byte from i on that is more than
+// plain ASCII text in a string: a quote, a backslash, a control character, a
+// byte of a longer character, or the end of the window.
+func plainEnd(in []byte, i int) int {
+	for ; i <= len(in)-8; i += 8 {
+		x := binary.LittleEndian.Uint64(in[i:])
+		// Flipping the second bit brings the quote to 0x20, right above the control
+		// characters, and nothing else below 0x21. The lowest marked byte is right;
+		// marks above it may be borrows.
+		m := ((x ^ 0x02*lows - 0x21*lows) | (x ^ '\\'*lows - lows) | x) & highs
+		if m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+	}
+	for ; i < len(in); i++ {
+		if c := in[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			break
 		}
-		if i >= len(in) {
-			return i, escaped, s.short()
-		}
+	}
+	return i
+}
+
+// str reads the string whose opening quote is at i.
+func (s *scanner) str(i int) (end int, escaped bool, err error) {
+	return s.strFrom(plainEnd(s.in, i+1))
+}
+
+// strFrom reads the rest of a string from i on.
+func (s *scanner) strFrom(i int) (end int, escaped bool, err error) {
+	in := s.in
+	for i < len(in) {
 		switch c := in[i]; {
 		case c == '"':
 			return i + 1, escaped, nil
@@ -98,7 +108,7 @@ func (s *scanner) str(i int) (end int, escaped bool, err error) {
 		case c < ' ':
 			return i, escaped, s.syntax(i, "control character in a string")
 		case c < utf8.RuneSelf:
-			i++
+			i = plainEnd(in, i+1)
 		default:
 			r, w := utf8.DecodeRune(in[i:])
 			if r == utf8.RuneError && w <= 1 {
@@ -110,6 +120,7 @@ func (s *scanner) str(i int) (end int, escaped bool, err error) {
 			i += w
 		}
 	}
+	return i, escaped, s.short()
 }
 
 // escape reads the escape sequence at i, both halves of a surrogate pair.

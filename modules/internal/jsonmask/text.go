@@ -4,6 +4,7 @@
 package jsonmask
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -16,9 +17,12 @@ func appendDecoded(dst, in []byte) []byte {
 	in = in[1 : len(in)-1]
 	for i := 0; i < len(in); {
 		if in[i] != '\\' {
-			dst = append(dst, in[i])
-			i++
-			continue
+			n := bytes.IndexByte(in[i:], '\\')
+			if n < 0 {
+				return append(dst, in[i:]...)
+			}
+			dst = append(dst, in[i:i+n]...)
+			i += n
 		}
 		c := in[i+1]
 		i += 2
@@ -66,6 +70,12 @@ func appendQuoted(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := 0; i < len(text); {
+		if n := plainEnd(text, i); n > i {
+			dst = append(dst, text[i:n]...)
+			if i = n; i == len(text) {
+				break
+			}
+		}
 		c := text[i]
 		switch {
 		case c == '"' || c == '\\':
@@ -78,8 +88,6 @@ func appendQuoted(dst, text []byte) []byte {
 			dst = append(dst, '\\', 'r')
 		case c < ' ':
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
 		default:
 			r, w := utf8.DecodeRune(text[i:])
 			dst = utf8.AppendRune(dst, r)

@@ -93,10 +93,11 @@ func (w *walker) open(i int) error {
 
 // object walks the object at i by a table.
 func (w *walker) object(i int, t table, e env) (int, error) {
-	return w.objectBy(i, t, e, (*walker).member)
+	return w.objectBy(i, t, e, nil)
 }
 
-// objectBy walks the object at i; each is called for the value of every member.
+// objectBy walks the object at i; each is called for the value of every member,
+// where it is nil member.
 func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s slot, e env) (int, bool, error)) (int, error) {
 	s := w.shapeFor(t)
 	if err := w.open(i); err != nil {
@@ -124,7 +125,16 @@ func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s s
 		if err != nil {
 			return i, err
 		}
-		end, keep, err := each(w, v, sl, e)
+		if n > 1 && s.known {
+			s.glued(w.in[lead:v])
+		}
+		var end int
+		var keep bool
+		if each == nil {
+			end, keep, err = w.member(v, sl, e)
+		} else {
+			end, keep, err = each(w, v, sl, e)
+		}
 		if err != nil {
 			return i, err
 		}
@@ -132,6 +142,11 @@ func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s s
 			kept++
 		} else {
 			w.cut(lead, end, n == 1, kept)
+		}
+		if each == nil && kept > 0 {
+			if end, n, err = w.run(s, end, n, e); err != nil {
+				return i, err
+			}
 		}
 		if p, err = w.ws(end); err != nil {
 			return i, err
