@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate/policy/maps"
+	"github.com/crmgate/crmgate/policy/plan"
 )
 
 // A name can lead from a harmless record to a restricted one, by ways the map
@@ -42,5 +43,35 @@ assign: [{template: t, roles: [sales_manager]}]
 		if d.Allow != c.want {
 			t.Errorf("%s: allow=%v (%s: %s), want %v: a masked value could be asked for, or a harmless request is lost", what, d.Allow, d.Reason, d.Detail, c.want)
 		}
+	}
+}
+
+// What describes a masked field must reach the client, or its forms break; what
+// describes a hidden one must not.
+func TestDescriptionsOfFields(t *testing.T) {
+	m, err := maps.Load("tryton")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compileSrc(t, m, `
+version: 1
+templates:
+  t: {entities: {party: {view: {partial: {mask: [phone], hide: [email]}}}}}
+assign: [{template: t, roles: [sales_manager]}]
+`)
+	p := &Principal{Kind: User, ID: "1", Role: "sales_manager"}
+	d := s.Decide(p, ops(t, m, `POST /crm/ {"id":1,"method":"model.party.party.fields_get","params":[["phone","email"],{}]}`), Env{})
+	if !d.Allow {
+		t.Fatalf("%s: %s", d.Reason, d.Detail)
+	}
+	table := d.Plans[0].Root.Members["result"].Entity
+	for field, want := range map[string]plan.Effect{"phone": plan.Show, "email": plan.Hide, "name": plan.Show} {
+		if got := table.Treat([]byte(field)).Effect; got != want {
+			t.Errorf("the description of %s: effect %d, want %d", field, got, want)
+		}
+	}
+	d = s.Decide(p, ops(t, m, `POST /crm/ {"id":1,"method":"model.party.party.read","params":[[1],["phone","email"],{}]}`), Env{})
+	if got := d.Plans[0].Fallback.Treat([]byte("phone")).Effect; got != plan.Mask {
+		t.Errorf("the phone itself: effect %d, want it masked", got)
 	}
 }

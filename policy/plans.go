@@ -64,6 +64,7 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation) *compiled {
 		t.touched[op.Entity] = true
 	}
 	t.build(resp.Records)
+	t.metadata(resp.Metadata)
 	p := &plan.Plan{Format: plan.Format(resp.Format), Prefix: resp.Prefix, Root: t.root, Fallback: r.fallback}
 	if op.Entity != "" {
 		p.Fallback = t.table(op.Entity)

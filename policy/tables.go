@@ -105,6 +105,32 @@ func (s *Set) unknownTreatment(effect plan.Effect) *plan.Treatment {
 	return t
 }
 
+// metadata puts the tables of objects whose member names are fields and whose
+// values describe them: a hidden field goes with its description, a masked one
+// has no value there to mask.
+func (t *tree) metadata(at []resource.Pointer) {
+	for _, p := range at {
+		last := len(p.Steps) - 1
+		if last < 0 || p.Steps[last].Kind != resource.Members {
+			continue // names in lists are values, which the fallback reads
+		}
+		fields := t.table(t.entity)
+		described := &plan.Entity{Name: fields.Name, Fields: make(map[string]*plan.Treatment, len(fields.Fields)), Unknown: describe(fields.Unknown)}
+		for folded, tr := range fields.Fields {
+			described.Fields[folded] = describe(tr)
+		}
+		t.descend(t.root, p.Steps[:last]).Entity = described
+	}
+}
+
+// describe is how the description of a field is treated.
+func describe(tr *plan.Treatment) *plan.Treatment {
+	if tr.Effect == plan.Hide {
+		return tr
+	}
+	return &plan.Treatment{Field: tr.Field, Effect: plan.Show}
+}
+
 // hideAll is the table of an entity that may not be seen at all.
 func hideAll(entity string) *plan.Entity {
 	return &plan.Entity{Name: entity, Fields: map[string]*plan.Treatment{}, Unknown: &plan.Treatment{Effect: plan.Hide}}
