@@ -31,6 +31,16 @@ func NewForbidden(headers, queries []string) *Forbidden {
 	return f
 }
 
+// Carried says whether a request has any of the names, in its header or its query.
+func (f *Forbidden) Carried(h http.Header, rawQuery string) bool {
+	for name := range h {
+		if f.headers[foldName(name)] {
+			return true
+		}
+	}
+	return f.StripQuery(rawQuery) != rawQuery
+}
+
 // StripHeaders removes every header whose folded name is in the set, and every
 // mention of one in Connection, so that no hop can be made to drop ours.
 func (f *Forbidden) StripHeaders(h http.Header) {

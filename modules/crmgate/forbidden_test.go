@@ -46,6 +46,27 @@ func TestForbiddenQuery(t *testing.T) {
 	}
 }
 
+// What carries a credential is not for the access log.
+func TestForbiddenCarried(t *testing.T) {
+	f := NewForbidden([]string{"x-LSQ-SecretKey"}, []string{"secretKey"})
+	for _, c := range []struct {
+		h     http.Header
+		query string
+		want  bool
+	}{
+		{nil, "", false},
+		{http.Header{"Accept": {"secretKey"}}, "a=secretKey", false},
+		{http.Header{"X-Lsq-Secretkey": {"s"}}, "", true},
+		{http.Header{"X_LSQ_SecretKey": {"s"}}, "", true},
+		{nil, "a=1&SECRETKEY=s", true},
+		{nil, "secret%4bey=s&%zz", true},
+	} {
+		if got := f.Carried(c.h, c.query); got != c.want {
+			t.Errorf("%v ?%s carries a credential: %v, want %v", c.h, c.query, got, c.want)
+		}
+	}
+}
+
 // A key in the configuration can be read back; only a reference to it may stand there.
 func TestReferences(t *testing.T) {
 	for s, want := range map[string]bool{

@@ -31,13 +31,14 @@ type exchange struct {
 	start  time.Time
 	d      *crmgate.Decision
 
-	snap    *crmgate.Snapshot // policy, map and network rules, one and the same for all stages
-	ip      netip.Addr
-	verdict network.Verdict
-	route   *resource.Match // nil: unmapped
-	req     resource.Request
-	apiKey  bool
-	session *session.Session
+	snap     *crmgate.Snapshot // policy, map and network rules, one and the same for all stages
+	ip       netip.Addr
+	verdict  network.Verdict
+	route    *resource.Match // nil: unmapped
+	req      resource.Request
+	apiKey   bool
+	discreet bool // carries credentials: to be left out of Caddy's logs
+	session  *session.Session
 
 	refused bool
 	audited bool

@@ -45,6 +45,9 @@ func init() {
 // `{http.crmgate.decision}` | `allow` or `deny`
 // `{http.crmgate.reason}` | the reason, from the closed list
 // `{http.crmgate.request_id}` | the id that is in the audit
+//
+// Requests that carry credentials of the CRM in header or query are left out of
+// Caddy's access log, which would hold them as they came.
 type Handler struct {
 	app    *crmgate.App
 	logger *zap.Logger
@@ -135,6 +138,12 @@ func (h *Handler) forward(x *exchange, next caddyhttp.Handler) error {
 		h.logger.Error("asking the CRM failed", zap.Error(err), zap.String("request_id", x.d.RequestID))
 		return nil
 	}
+	if err != nil && x.discreet {
+		h.logger.Error("serving the decided request failed", zap.Int("status", he.StatusCode), zap.String("request_id", x.d.RequestID))
+		x.app.Refuse(x.w, x.r, x.d, policy.Internal)
+		x.d.Facts.Status = policy.Internal.Status()
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("serving the decided request: %w", err)
 	}
@@ -146,6 +155,11 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{app: h.app, logger: h.logger, w: w, r: r, start: time.Now()}
 	x.d = &crmgate.Decision{RequestID: crmgate.NewRequestID(), Forbidden: h.app.Forbidden()}
 	x.repl, _ = r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	// Caddy logs header and query as they came. A request with credentials in them
+	// is left out of its logs; it is in the audit.
+	if x.discreet = x.d.Forbidden.Carried(r.Header, r.URL.RawQuery); x.discreet {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
 	return x
 }
 

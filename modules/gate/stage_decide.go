@@ -212,6 +212,7 @@ func identity(x *exchange) step {
 		return x.refuse(crmgate.ReasonOf(err), err.Error())
 	}
 	x.d.Method, x.d.Path, x.d.RawQuery = x.r.Method, x.r.URL.EscapedPath(), x.r.URL.RawQuery
+	x.r.RequestURI = x.r.URL.RequestURI() // nobody after the gate reads what the client had spelled
 	x.placeholders()
 	return proceed
 }
