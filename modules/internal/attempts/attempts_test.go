@@ -466,9 +466,20 @@ func TestBansAndLift(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoAddressIsNotKept(t *testing.T) {
+	f := setup(t, Options{Account: Limit{1, time.Minute}})
+	f.fail(1, "hunter2-in-the-wrong-field", "203.0.113.7")
+	f.wantWait(30*time.Second, "hunter2-in-the-wrong-field", "203.0.113.7", "it is counted all the same")
+	for k, e := range f.store.entries {
+		if strings.Contains(k+string(e.Value), "hunter2") {
+			t.Errorf("a password typed into the wrong field is kept: %s %s", k, e.Value)
+		}
+	}
+}
+
 func TestHostileNamesStaySmallAndPrintable(t *testing.T) {
 	f := setup(t, Options{Account: Limit{1, time.Minute}})
-	name := "a\x1b[31m\n\xff" + strings.Repeat("é", 5000)
+	name := "a@\x1b[31m\n\xff" + strings.Repeat("é", 5000)
 	f.fail(1, name, "203.0.113.7")
 	bans, err := f.Bans(t.Context())
 	if err != nil || len(bans) != 1 {

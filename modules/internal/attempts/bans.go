@@ -33,6 +33,10 @@ type Ban struct {
 // made of all of it.
 const maxSubject = 254
 
+// notAnAddress stands for what was typed where an e-mail belongs and is none: it
+// is counted by its hash and kept nowhere.
+const notAnAddress = "no e-mail address"
+
 // counts returns the keys an attempt counts under, address first.
 func (t *Throttle) counts(email string, ip netip.Addr) ([]count, error) {
 	if !ip.IsValid() || ip.Zone() != "" {
@@ -42,6 +46,9 @@ func (t *Throttle) counts(email string, ip netip.Addr) ([]count, error) {
 	out := []count{{kind: Address, subject: from, limit: t.o.Address}}
 	if email != "" {
 		shown := printable(email)
+		if !strings.Contains(shown, "@") {
+			shown = notAnAddress // people type passwords into the wrong field
+		}
 		out = append(out,
 			count{kind: Pair, subject: shown + " from " + from, limit: t.o.Pair},
 			count{kind: Account, subject: shown, limit: t.o.Account})
