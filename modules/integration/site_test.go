@@ -6,6 +6,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -113,6 +114,7 @@ type setup struct {
 	more    string // further sites and snippets; {port} is the gateway's port
 	data    string // data folder; "" for a fresh one
 	crm     string // the CRM's address
+	crmMap  string // name or file of the map; "" for leadsquared
 }
 
 const rolesOnly = "version: 1\naccount: acme\n"
@@ -148,7 +150,7 @@ func (s *setup) file(t testing.TB) (file, port, admin string) {
 	crmgate {
 		account acme
 		data %s
-		map leadsquared
+		map %s
 		policy %s
 		%s
 	}
@@ -159,7 +161,7 @@ https://localhost:%s {
 	%s
 }
 %s
-`, admin, s.data, s.servers, s.data, policy, s.options, port, s.body, s.more)
+`, admin, s.data, s.servers, s.data, cmp.Or(s.crmMap, "leadsquared"), policy, s.options, port, s.body, s.more)
 	text = strings.NewReplacer("{upstream}", strings.TrimPrefix(s.crm, "http://"), "{port}", port).Replace(text)
 	file = filepath.Join(dir, filepath.Base(s.data)+".Caddyfile")
 	write(t, file, text)
@@ -171,6 +173,12 @@ func (s *setup) start(t testing.TB) *demo {
 	t.Helper()
 	file, port, admin := s.file(t)
 	p, _ := start(t, nil, "run", "--config", file, "--adapter", "caddyfile")
+	return s.ready(t, p, port, admin)
+}
+
+// ready waits for a gateway that was started.
+func (s *setup) ready(t testing.TB, p *process, port, admin string) *demo {
+	t.Helper()
 	d := &demo{process: p, Gateway: "https://localhost:" + port, CRM: s.crm, Admin: admin, data: s.data}
 	d.CA = filepath.Join(s.data, "caddy", "pki", "authorities", "local", "root.crt")
 	deadline := time.Now().Add(60 * time.Second)
@@ -243,6 +251,33 @@ func write(t testing.TB, file, text string) {
 	if err := os.Rename(file+".new", file); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// safeBuffer is a buffer somebody else fills.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// ReadFrom keeps everything r gives.
+func (s *safeBuffer) ReadFrom(r io.Reader) (n int64, err error) {
+	chunk := make([]byte, 4096)
+	for {
+		m, err := r.Read(chunk)
+		s.mu.Lock()
+		s.b.Write(chunk[:m])
+		s.mu.Unlock()
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+func (s *safeBuffer) bytes() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Clone(s.b.Bytes())
 }
 
 // seen is one request as a CRM got it.
