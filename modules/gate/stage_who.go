@@ -82,12 +82,31 @@ func (x *exchange) sessionFailed(err error) step {
 // unknown goes on as nobody where the map has a public route, and refuses
 // everywhere else.
 func (x *exchange) unknown(reason policy.Reason, detail string) step {
-	if x.route != nil {
-		if k := x.route.Route().Kind; k == resource.Public || k == resource.Static {
-			return proceed
+	if x.route == nil || !x.route.MayBePublic() {
+		return x.refuse(reason, detail)
+	}
+	if !x.route.Undecided() {
+		return proceed
+	}
+	// Only the body tells: a CRM with one URL has its public calls there too.
+	if step := x.readBody(); step == stop {
+		return stop
+	}
+	ops, err := x.route.Operations(&x.req)
+	if err != nil || !allPublic(ops) {
+		return x.refuse(reason, detail)
+	}
+	return proceed
+}
+
+// allPublic says whether every operation is open to everybody.
+func allPublic(ops []resource.Operation) bool {
+	for i := range ops {
+		if k := ops[i].Kind; k != resource.Public && k != resource.Static {
+			return false
 		}
 	}
-	return x.refuse(reason, detail)
+	return len(ops) > 0
 }
 
 // locked refuses a principal a lock holds for.

@@ -19,7 +19,15 @@ const maxSignIn = 64 << 10
 // learn reads the CRM session out of the answer of the CRM's own sign-in and
 // binds it before the client learns it: an answer whose session cannot be bound
 // is withheld.
+//
+// An answer that is an error is a sign-in the CRM refused: it goes through as it
+// came and binds nothing. A session it should grant all the same is one nobody
+// knows, and refused wherever it turns up.
 func (t *Transport) learn(req *http.Request, res *http.Response, d *crmgate.Decision) *http.Response {
+	if res.StatusCode >= http.StatusBadRequest {
+		res.Body = &counter{ReadCloser: res.Body, facts: &d.Facts}
+		return res
+	}
 	plain, err := coding.NewReader(joined(res.Header.Values("Content-Encoding")), res.Body, coding.Limits{MaxDecoded: maxSignIn})
 	if err != nil {
 		return t.withhold(req, res, d, policy.UpstreamCoding, err.Error())

@@ -89,6 +89,22 @@ func (mt *Match) Route() *Route {
 // Undecided says that only the body tells which route this is.
 func (mt *Match) Undecided() bool { return mt.entry == nil }
 
+// MayBePublic says that the route is open to everybody, or, while Undecided, that
+// one of the routes it can be is.
+func (mt *Match) MayBePublic() bool {
+	if mt.entry != nil {
+		return open(mt.entry.route)
+	}
+	for i := range mt.group.entries {
+		if open(mt.group.entries[i].route) {
+			return true
+		}
+	}
+	return false
+}
+
+func open(r *Route) bool { return r.Kind == Public || r.Kind == Static }
+
 // NeedsBody says that Operations reads the body. A request whose match does not
 // need it may be decided before its body has arrived; a body on a route that
 // declares none should be refused or dropped by the caller, see TakesBody.

@@ -259,6 +259,9 @@ func TestUndecided(t *testing.T) {
 	if !mt.Undecided() || !mt.NeedsBody() || mt.MaxBody() != 64<<10 || r.Kind != Data || r.Response == nil || r.Request == nil {
 		t.Errorf("before the body is known the request must count as data of unknown sort: %+v", r)
 	}
+	if mt.MayBePublic() {
+		t.Error("none of these routes is public, and one of them may be: a request without a session would be read")
+	}
 }
 
 func TestConditionsOnQueryAndHeader(t *testing.T) {
