@@ -63,6 +63,13 @@ func (c *cluster) member(name string, before *demo) *demo {
 	}, "run", "--config", c.file, "--adapter", "caddyfile")
 	d.ready(t)
 	d.pool = certPool(t, filepath.Join(d.data, "caddy", "pki", "authorities", "local", "root.crt"))
+	d.handshake(t)
+	return d
+}
+
+// handshake waits until the gateway has its certificate.
+func (d *demo) handshake(t testing.TB) {
+	t.Helper()
 	eventually(t, 20*time.Second, "the gateway's certificate is there", func() bool {
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(d.Gateway, "https://"), &tls.Config{RootCAs: d.pool})
 		if err == nil {
@@ -70,7 +77,6 @@ func (c *cluster) member(name string, before *demo) *demo {
 		}
 		return err == nil
 	})
-	return d
 }
 
 // ready waits until the gateway's admin API answers.
@@ -216,14 +222,14 @@ func (c *cluster) oneSession(t *testing.T) {
 	})
 }
 
-// live is a connection that stays open until somebody cuts it.
-type live struct {
+// heldOpen is a connection that stays open until somebody cuts it.
+type heldOpen struct {
 	name string
 	gone chan time.Time
 }
 
 // watch opens a WebSocket and an event stream and notes when they end.
-func (c *cluster) watch(t testing.TB, b *browser, d *demo) []live {
+func (c *cluster) watch(t testing.TB, b *browser, d *demo) []heldOpen {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -248,7 +254,7 @@ func (c *cluster) watch(t testing.TB, b *browser, d *demo) []live {
 	if _, err := events.ReadString('\n'); err != nil {
 		t.Fatalf("the stream's first event: %v", err)
 	}
-	out := []live{{"WebSocket", make(chan time.Time, 1)}, {"event stream", make(chan time.Time, 1)}}
+	out := []heldOpen{{"WebSocket", make(chan time.Time, 1)}, {"event stream", make(chan time.Time, 1)}}
 	go func() {
 		for {
 			if _, _, err := ws.Read(ctx); err != nil {
