@@ -201,7 +201,7 @@ func TestReloadConfig(t *testing.T) {
 		"no policy":      {`"policy":"`, `"policy":"/nowhere/`},
 		"no map":         {`"map":"leadsquared"`, `"map":"nobody"`},
 		"an unknown key": {`"title":"`, `"titel":"`},
-		"another key":    {`"account":"acme"`, `"account":"acme","key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="`},
+		"another key":    {`"account":"acme"`, `"account":"acme","key":"{env.CRMGATE_OTHER_KEY}"`},
 		"other stores":   {`"account":"acme"`, `"account":"other"`},
 		"no proxy":       {`"handler":"crmgate"`, `"handler":"crmgat"`},
 	} {
