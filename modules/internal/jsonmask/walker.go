@@ -126,7 +126,7 @@ func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s s
 			return i, err
 		}
 		if n > 1 && s.known {
-			s.glued(w.in[lead:v])
+			s.entries[s.last].glue.set(w.in[lead:v])
 		}
 		var end int
 		var keep bool
