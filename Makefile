@@ -11,7 +11,7 @@ FUZZTIME ?= 20s
 # Packages without Caddy: their tests, race included, take seconds.
 LEAN = $(shell $(GO) list ./policy/... ./modules/internal/... ./modules/state/embedded ./modules/state/redis ./modules/records/sqlite ./modules/records/postgres ./modules/portal ./cmd/internal/democrm)
 
-.PHONY: help run build test race fuzz bench lint fmt golden validate xcaddy prerequisites
+.PHONY: help run build test race fuzz bench check lint fmt golden validate xcaddy prerequisites
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ build: ## bin/crmgate and bin/democrm
 prerequisites: ## what the tests start: installed as root, otherwise named
 	@scripts/prerequisites
 
-test: prerequisites build lint validate ## everything: unit, race, goldens, integration, browser
+test: prerequisites build check validate ## everything: unit, race, goldens, integration, browser
 	$(GO) test $$($(GO) list ./... | grep -v /modules/integration)
 	$(GO) test -timeout 20m ./modules/integration
 	@$(MAKE) --no-print-directory race
@@ -40,10 +40,12 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s)
 bench: build ## CPU per request, side by side with bare Caddy
 	@scripts/bench
 
-lint: ## formatting, vet, and golangci-lint where it is installed
+check: ## formatting and vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
-	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
+
+lint: check ## golangci-lint v2.15 by .golangci.yml
+	golangci-lint run
 
 fmt: ## format Go files and Caddyfiles
 	gofmt -w $$(git ls-files '*.go')

@@ -97,7 +97,12 @@ type namedAccess struct {
 
 func (e *EntityRule) accesses() [7]namedAccess {
 	return [7]namedAccess{
-		{"view", cView, &e.View}, {"create", cCreate, &e.Create}, {"edit", cEdit, &e.Edit}, {"delete", cDelete, &e.Delete},
-		{"export", cExport, &e.Export}, {"import", cImport, &e.Import}, {"mark_complete", cComplete, &e.MarkComplete},
+		{"view", cView, &e.View},
+		{"create", cCreate, &e.Create},
+		{"edit", cEdit, &e.Edit},
+		{"delete", cDelete, &e.Delete},
+		{"export", cExport, &e.Export},
+		{"import", cImport, &e.Import},
+		{"mark_complete", cComplete, &e.MarkComplete},
 	}
 }

@@ -29,9 +29,9 @@ assign: [{template: t, roles: [sales_manager]}]
 `)
 	p := &Principal{Kind: User, ID: "1", Role: "sales_manager"}
 	for body, want := range map[string]bool{
-		`{"id":1,"method":"model.party.party.export_data","params":[[1],["name","code"],{}]}`:                  true,
-		`{"id":1,"method":"model.party.party.export_data","params":[[1],["contact_mechanisms/value"],{}]}`:     false,
-		`{"id":1,"method":"model.party.party.export_data","params":[[1],["nobody/knows/this"],{}]}`:            false,
+		`{"id":1,"method":"model.party.party.export_data","params":[[1],["name","code"],{}]}`:                    true,
+		`{"id":1,"method":"model.party.party.export_data","params":[[1],["contact_mechanisms/value"],{}]}`:       false,
+		`{"id":1,"method":"model.party.party.export_data","params":[[1],["nobody/knows/this"],{}]}`:              false,
 		`{"id":1,"method":"model.party.party.export_data","params":[[1],["name","contact_mechanisms/type"],{}]}`: true,
 	} {
 		d := s.Decide(p, ops(t, m, "POST /crm/ "+body), Env{})

@@ -265,6 +265,10 @@ func (c *compiler) person(email string) *person {
 func foldEmail(s string) string { return strings.ToLower(s) }
 
 func (c *compiler) compileAssignments() {
+	if len(c.d.Templates) > 0 && c.d.Assign == nil {
+		// A file that was cut short would otherwise lift every restriction.
+		c.fault("/templates", "there are templates, and nothing says who gets them", "add assign, or assign: [] when nobody is to get them yet")
+	}
 	for i, a := range c.d.Assign {
 		at := "/assign/" + strconv.Itoa(i)
 		r, ok := c.templates[a.Template]
@@ -280,8 +284,10 @@ func (c *compiler) compileAssignments() {
 		if a.Exclusive && len(a.Roles)+len(a.Groups) > 0 {
 			c.fault(at+"/exclusive", "exclusive is for users alone", "take roles and groups out, or write two assignments")
 		}
-		con := &contribution{id: "template:" + a.Template, assign: i, exclusive: a.Exclusive, restriction: r,
-			roles: set(a.Roles), groups: set(a.Groups), users: map[string]bool{}}
+		con := &contribution{
+			id: "template:" + a.Template, assign: i, exclusive: a.Exclusive, restriction: r,
+			roles: set(a.Roles), groups: set(a.Groups), users: map[string]bool{},
+		}
 		c.checkAssignment(at, a)
 		for _, u := range a.Users {
 			con.users[foldEmail(u)] = true

@@ -27,6 +27,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"role", "templates: {t: {}}\nassign: [{template: t, roles: [sales_usr]}]", `p.yaml:2:32: unknown role "sales_usr"; use one of sales_user`},
 		{"group", "templates: {t: {}}\nassign: [{template: t, groups: [north]}]", `unknown group "north"`},
 		{"nobody", "templates: {t: {}}\nassign: [{template: t}]", `nobody gets the template`},
+		{"cut short", "templates: {t: {entities: {lead: {export: none}}}}", `nothing says who gets them; add assign`},
 		{"exclusive", "templates: {t: {}}\nassign: [{template: t, roles: [sales_user], users: [a@b.c], exclusive: true}]", `exclusive is for users alone`},
 		{"network role", "settings: {network: {roles: {chef: {allow: []}}}}", `p.yaml:1:30: unknown role "chef"`},
 		{"network user twice", "settings: {network: {users: {a@b.c: {allow: []}, A@b.c: {allow: []}}}}", `two spellings`},
@@ -68,7 +69,7 @@ func TestCompileRefuses(t *testing.T) {
 }
 
 func TestSystemFieldsByFlag(t *testing.T) {
-	compileSrc(t, smallMap(t), "templates: {t: {entities: {lead: {edit: {partial: {deny: [score]}}}}}}\ndefaults: {restrict_system_fields: true}")
+	compileSrc(t, smallMap(t), "templates: {t: {entities: {lead: {edit: {partial: {deny: [score]}}}}}}\nassign: []\ndefaults: {restrict_system_fields: true}")
 }
 
 func TestFieldsByWireName(t *testing.T) {
@@ -231,7 +232,9 @@ func genRestriction(t *rapid.T, label string) *restriction {
 		e.unknown = plan.Effect(rapid.IntRange(0, 3).Draw(t, "unknown"))
 		e.spelled = rapid.Bool().Draw(t, "spelled")
 	}
-	r.mobile = mobileRestriction{noOffline: rapid.Bool().Draw(t, "off"), maxLeads: rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "max"),
-		ignore: rapid.Bool().Draw(t, "ignore"), noCalls: rapid.Bool().Draw(t, "calls"), noLocation: rapid.Bool().Draw(t, "location")}
+	r.mobile = mobileRestriction{
+		noOffline: rapid.Bool().Draw(t, "off"), maxLeads: rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "max"),
+		ignore: rapid.Bool().Draw(t, "ignore"), noCalls: rapid.Bool().Draw(t, "calls"), noLocation: rapid.Bool().Draw(t, "location"),
+	}
 	return r
 }

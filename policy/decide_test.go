@@ -99,8 +99,10 @@ func TestDecideWithoutPrincipal(t *testing.T) {
 	m := smallMap(t)
 	s := compileSrc(t, m, "")
 	for _, p := range []*Principal{nil, {}, {Kind: Nobody, Role: "administrator"}} {
-		for send, want := range map[string]Reason{"GET /t.js": AllowedPublic, "GET /s.css": AllowedPublic, "GET /": NoSession, "GET /ping": NoSession,
-			"GET /leads": NoSession, "GET /me": NoSession, "GET /socket": NoSession} {
+		for send, want := range map[string]Reason{
+			"GET /t.js": AllowedPublic, "GET /s.css": AllowedPublic, "GET /": NoSession, "GET /ping": NoSession,
+			"GET /leads": NoSession, "GET /me": NoSession, "GET /socket": NoSession,
+		} {
 			if d := s.Decide(p, ops(t, m, send), Env{}); d.Reason != want || d.Allow != (want == AllowedPublic) {
 				t.Errorf("%s without a session: %s, want %s", send, d.Reason, want)
 			}

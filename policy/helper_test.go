@@ -50,7 +50,7 @@ func ops(t testing.TB, m *resource.Map, request string) []resource.Operation {
 	method, target, _ := strings.Cut(line, " ")
 	path, rawQuery, _ := strings.Cut(target, "?")
 	r := &resource.Request{Method: method, Path: path, Query: map[string][]string{}}
-	for _, kv := range strings.Split(rawQuery, "&") {
+	for kv := range strings.SplitSeq(rawQuery, "&") {
 		if k, v, ok := strings.Cut(kv, "="); ok {
 			r.Query[k] = append(r.Query[k], v)
 		}

@@ -225,8 +225,10 @@ func genPolicy(t *rapid.T) string {
 	}
 	b.WriteString("assign:\n")
 	for i := range 3 {
-		who := rapid.SampledFrom([]string{"roles: [sales_user]", "roles: [sales_manager]", "roles: [sales_user, sales_manager]", "groups: [north]",
-			"users: [ravi@acme.test]", "users: [ravi@acme.test], exclusive: true", "users: [asha@acme.test]"}).Draw(t, "who")
+		who := rapid.SampledFrom([]string{
+			"roles: [sales_user]", "roles: [sales_manager]", "roles: [sales_user, sales_manager]", "groups: [north]",
+			"users: [ravi@acme.test]", "users: [ravi@acme.test], exclusive: true", "users: [asha@acme.test]",
+		}).Draw(t, "who")
 		fmt.Fprintf(&b, "  - {template: t%d, %s}\n", i, who)
 	}
 	return b.String()
@@ -275,8 +277,10 @@ func TestDecideAgreesWithOracle(t *testing.T) {
 		}
 		o := &oracle{d, m}
 		for range 12 {
-			p := &Principal{Kind: User, Role: rapid.SampledFrom([]string{"sales_user", "sales_manager", "administrator"}).Draw(t, "role"),
-				Email: rapid.SampledFrom([]string{"ravi@acme.test", "asha@acme.test", "lena@acme.test"}).Draw(t, "email"), OwnerIDs: []string{"1"}}
+			p := &Principal{
+				Kind: User, Role: rapid.SampledFrom([]string{"sales_user", "sales_manager", "administrator"}).Draw(t, "role"),
+				Email: rapid.SampledFrom([]string{"ravi@acme.test", "asha@acme.test", "lena@acme.test"}).Draw(t, "email"), OwnerIDs: []string{"1"},
+			}
 			op := genOperation(t, m)
 			list := []resource.Operation{op}
 			got, want := s.Decide(p, list, Env{}), o.decide(p, &op)

@@ -29,7 +29,7 @@ type Document struct {
 	Roles     map[string]Role     `yaml:"roles,omitempty"`     // by role id
 	Groups    map[string]Group    `yaml:"groups,omitempty"`    // by group id
 	Templates map[string]Template `yaml:"templates,omitempty"` // by template id
-	Assign    []Assignment        `yaml:"assign,omitempty"`
+	Assign    []Assignment        `yaml:"assign,omitempty"`    // must be there, empty if need be, when there are templates
 	Switches  Switches            `yaml:"switches,omitempty"`
 	Defaults  Defaults            `yaml:"defaults,omitempty"`
 
@@ -179,8 +179,6 @@ func Empty() *Document {
 // Error is one fault of a policy: where it is, what it is, how to mend it.
 type Error = shape.Error
 
-func ptr[T any](v T) *T { return &v }
-
 // builtinRoles are the five roles every account has, with their documented
 // rights (product facts §1.9, §1.12). Each call gives fresh maps.
 func builtinRoles() map[string]Role {
@@ -188,7 +186,7 @@ func builtinRoles() map[string]Role {
 	return map[string]Role{
 		"sales_user":          {Name: "Sales User", Rows: "own", Features: noMarketing},
 		"sales_manager":       {Name: "Sales Manager", Rows: "all", Features: noMarketing},
-		"marketing_user":      {Name: "Marketing User", Rows: "all", Mobile: MobileRules{Offline: ptr(false)}},
+		"marketing_user":      {Name: "Marketing User", Rows: "all", Mobile: MobileRules{Offline: new(false)}},
 		"administrator":       {Name: "Administrator", Rows: "all"},
 		"super_administrator": {Name: "Super Administrator", Rows: "all"},
 	}

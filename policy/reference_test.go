@@ -103,7 +103,7 @@ func TestReferenceDefaults(t *testing.T) {
 			continue
 		}
 		var v any = got
-		for _, part := range strings.Split(path, ".") {
+		for part := range strings.SplitSeq(path, ".") {
 			m, _ := v.(map[string]any)
 			v = m[part]
 		}

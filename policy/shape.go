@@ -69,7 +69,7 @@ var documentShape = section(
 	key{Name: "roles", Shape: byName("role", 200, roleShape), Example: "{inside_sales: {name: Inside Sales, rows: own}}", Doc: "Own roles, and changes to the five built-in ones."},
 	key{Name: "groups", Shape: byName("group", 10000, groupShape), Example: "{north: {name: North}}", Doc: "Sales groups."},
 	key{Name: "templates", Shape: byName("template", MaxTemplates, templateShape), Example: "{telecaller: {user_access: group}}", Doc: "Permission templates: what is taken away from whom they are assigned to. Several templates add up; the most restrictive word wins."},
-	key{Name: "assign", Shape: &sh{Kind: shape.List, Elem: assignShape, Max: 10000}, Example: "[{template: telecaller, roles: [sales_user]}]", Doc: "Who gets which template."},
+	key{Name: "assign", Shape: &sh{Kind: shape.List, Elem: assignShape, Max: 10000}, Example: "[{template: telecaller, roles: [sales_user]}]", Doc: "Who gets which template. Must be there, `[]` if need be, when there are templates: a file that was cut short must not lift every restriction."},
 	key{Name: "switches", Shape: switchesShape, Example: "{export: deny}", Doc: "Account-wide restrictions above all templates; they hold for administrators too."},
 	key{Name: "defaults", Shape: defaultsShape, Example: "{unknown_fields: hide}", Doc: "What holds where nothing else was said."},
 )

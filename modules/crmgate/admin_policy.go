@@ -85,24 +85,29 @@ func (c *adminCall) explain() (any, error) {
 	p := PrincipalOf(person, nil)
 	env := c.app.PolicyEnv()
 	out := explanation{Request: snap.Map.Explain(req)}
-	match, err := snap.Map.Match(req)
-	if errors.Is(err, resource.ErrUnmapped) {
+	ops, err := operationsOf(snap.Map, req)
+	switch {
+	case errors.Is(err, resource.ErrUnmapped):
 		d := snap.Policy.DecideUnmapped(p)
 		out.Allow, out.Reason, out.Detail = d.Allow, d.Reason, d.Detail
 		return out, nil
-	}
-	if err != nil {
-		return nil, badInput{err}
-	}
-	ops, err := match.Operations(req)
-	if err != nil {
+	case err != nil:
 		out.Reason, out.Detail = policy.Unreadable, err.Error()
-		return out, nil
+		return out, nil //nolint:nilerr // that it cannot be read is the explanation
 	}
 	d := snap.Policy.Decide(p, ops, env)
 	out.Allow, out.Reason, out.Detail = d.Allow, d.Reason, d.Detail
 	out.Explanation = snap.Policy.Explain(p, ops, env)
 	return out, nil
+}
+
+// operationsOf reads a request the way the gate does.
+func operationsOf(m *resource.Map, req *resource.Request) ([]resource.Operation, error) {
+	match, err := m.Match(req)
+	if err != nil {
+		return nil, err
+	}
+	return match.Operations(req)
 }
 
 // requestOf builds the request to be explained.

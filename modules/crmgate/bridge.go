@@ -32,8 +32,7 @@ func because(reason policy.Reason, err error) error { return &refusedError{reaso
 
 // ReasonOf returns the reason an error carries, or Internal.
 func ReasonOf(err error) policy.Reason {
-	var r *refusedError
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusedError](err); ok {
 		return r.reason
 	}
 	return policy.Internal

@@ -256,7 +256,7 @@ func (a *App) unmarshalQuota(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	a.Config.Quota = new(QuotaConfig)
+	a.Quota = new(QuotaConfig)
 	for d.NextBlock(1) {
 		name, args := d.Val(), d.RemainingArgs()
 		if name != "calls" && name != "bulk" {
@@ -275,9 +275,9 @@ func (a *App) unmarshalQuota(d *caddyfile.Dispenser) error {
 		}
 		rule := QuotaRule{Calls: n, Per: caddy.Duration(per)}
 		if name == "calls" {
-			a.Config.Quota.Calls = append(a.Config.Quota.Calls, rule)
+			a.Quota.Calls = append(a.Quota.Calls, rule)
 		} else {
-			a.Config.Quota.Bulk = append(a.Config.Quota.Bulk, rule)
+			a.Quota.Bulk = append(a.Quota.Bulk, rule)
 		}
 	}
 	return nil

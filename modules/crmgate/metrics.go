@@ -61,8 +61,7 @@ func newMetrics() *Metrics {
 func (m *Metrics) register(reg prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{m.requests, m.duration, m.signIns, m.suspects, m.reloads, m.age, m.sessions, m.live, m.auditRows} {
 		if err := reg.Register(c); err != nil {
-			var are prometheus.AlreadyRegisteredError
-			if !errors.As(err, &are) {
+			if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); !ok {
 				return fmt.Errorf("registering metrics: %w", err)
 			}
 		}

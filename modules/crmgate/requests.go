@@ -78,7 +78,7 @@ func (a *App) Attach(d *Decision, ip netip.Addr, cancel func(reason string)) (de
 // PolicyEnv is what the policy may know beside principal and operation.
 func (a *App) PolicyEnv() policy.Env {
 	dir := a.Directory()
-	return policy.Env{Directory: uint64(dir.Read().UnixNano()), OwnersOf: dir.OwnersOf} //nolint:gosec // a number that changes, nothing more
+	return policy.Env{Directory: uint64(dir.Read().UnixNano()), OwnersOf: dir.OwnersOf}
 }
 
 // Refuse answers a request that was refused, in the form its client reads: a page,
@@ -203,7 +203,7 @@ func (a *App) passwordPolicy() password.Policy {
 func (a *App) applySettings() {
 	rt, s := a.runtime.Load(), a.snapshot.Load().Policy.Settings().Session
 	idle, absolute := s.Idle.D(), s.Absolute.D()
-	if c := a.Config.Session; c != nil {
+	if c := a.Session; c != nil {
 		if c.Idle > 0 {
 			idle = time.Duration(c.Idle)
 		}

@@ -169,7 +169,7 @@ func (a *App) quotaConfig(st state.Store) quota.Config {
 	if shared, ok := st.(interface{ Client() redis.UniversalClient }); ok {
 		c.Redis = shared.Client()
 	}
-	if q := a.Config.Quota; q != nil {
+	if q := a.Quota; q != nil {
 		for _, r := range q.Calls {
 			c.Calls = append(c.Calls, quota.Rule{Calls: r.Calls, Per: time.Duration(r.Per)})
 		}

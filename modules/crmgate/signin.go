@@ -167,8 +167,7 @@ func (a *attempt) report(ctx context.Context, err error) error {
 	reason, decision, result := policy.Allowed, "allow", "ok"
 	if err != nil {
 		decision, reason = "deny", policy.Internal
-		var x *portal.Refusal
-		if errors.As(err, &x) {
+		if x, ok := errors.AsType[*portal.Refusal](err); ok {
 			reason = x.Reason
 		}
 		result = string(reason)
@@ -214,7 +213,7 @@ func (b *backend) SignOut(ctx context.Context, token string, client portal.Clien
 	case errors.Is(err, session.ErrUnavailable):
 		return refuse(policy.StoreUnavailable)
 	case err != nil:
-		return nil // it has ended already, which is what was wanted
+		return nil //nolint:nilerr // it has ended already, which is what was wanted
 	}
 	if err := rt.sessions.End(ctx, s.ID, session.ReasonSignedOut); err != nil {
 		return refuse(policy.StoreUnavailable)

@@ -73,9 +73,9 @@ func (a *App) loadMap() error {
 // loadNetwork opens the files about addresses.
 func (a *App) loadNetwork() error {
 	c := network.SourcesConfig{Report: func(err error) { a.reported("network", err) }}
-	if a.Config.Network != nil {
-		c.AnonymousIP, c.TorExits = a.Config.Network.AnonymousIP, a.Config.Network.TorExits
-		c.Every = time.Duration(a.Config.Network.Interval)
+	if a.Network != nil {
+		c.AnonymousIP, c.TorExits = a.Network.AnonymousIP, a.Network.TorExits
+		c.Every = time.Duration(a.Network.Interval)
 	}
 	a.engine = new(network.Engine)
 	c.Swapped = a.engine.SetReputation

@@ -73,7 +73,8 @@ func TestAccountNeedsASession(t *testing.T) {
 		}
 		t.Run(tc.method+tc.path+" two cookies", func(t *testing.T) {
 			res := do(t, newPortal(newFake()), ask{method: tc.method, path: tc.path, head: map[string]string{
-				"Cookie": CookieName + "=" + testToken + "; " + CookieName + "=" + otherToken}})
+				"Cookie": CookieName + "=" + testToken + "; " + CookieName + "=" + otherToken,
+			}})
 			if res.StatusCode != 400 || setCookies(res)[CookieName] != "-" {
 				t.Errorf("%d %v, want 400 and the cookie cleared", res.StatusCode, setCookies(res))
 			}

@@ -105,6 +105,7 @@ func (b noBackend) SignOut(context.Context, string, Client) error { return b.ref
 func (b noBackend) Session(context.Context, string) (SessionView, error) {
 	return SessionView{}, b.refusal()
 }
+
 func (b noBackend) Sessions(context.Context, string) ([]SessionView, error) {
 	return nil, b.refusal()
 }

@@ -91,8 +91,7 @@ func (p *Portal) readBody(w http.ResponseWriter, r *http.Request, f form, media 
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		var big *http.MaxBytesError
-		if errors.As(err, &big) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			p.fail(w, r, f, faultTooLarge)
 		} else {
 			p.refuse(w, r, f, Refusal{Reason: policy.BadRequest})

@@ -51,10 +51,21 @@ func TestContrast(t *testing.T) {
 			front, back string
 			least       float64
 		}{
-			{"text", "card", 4.5}, {"text", "ground", 4.5}, {"text", "glow", 4.5}, {"text", "bad-ground", 4.5}, {"text", "good-ground", 4.5},
-			{"muted", "card", 4.5}, {"muted", "ground", 4.5}, {"muted", "glow", 4.5},
-			{"accent", "card", 4.5}, {"accent", "good-ground", 4.5}, {"on-accent", "accent", 4.5}, {"on-accent", "accent-deep", 4.5},
-			{"bad", "bad-ground", 4.5}, {"edge", "card", 3}, {"accent", "ground", 3},
+			{"text", "card", 4.5},
+			{"text", "ground", 4.5},
+			{"text", "glow", 4.5},
+			{"text", "bad-ground", 4.5},
+			{"text", "good-ground", 4.5},
+			{"muted", "card", 4.5},
+			{"muted", "ground", 4.5},
+			{"muted", "glow", 4.5},
+			{"accent", "card", 4.5},
+			{"accent", "good-ground", 4.5},
+			{"on-accent", "accent", 4.5},
+			{"on-accent", "accent-deep", 4.5},
+			{"bad", "bad-ground", 4.5},
+			{"edge", "card", 3},
+			{"accent", "ground", 3},
 		} {
 			a, b := colour[pair.front], colour[pair.back]
 			if a == "" || b == "" {

@@ -6,6 +6,7 @@ package portal
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -74,13 +75,7 @@ func trim(s string) string { return strings.Trim(s, " \t") }
 // removed.
 func StripCookie(h http.Header) {
 	lines := h["Cookie"]
-	found := false
-	for _, line := range lines {
-		if hasOurs(line) {
-			found = true
-			break
-		}
-	}
+	found := slices.ContainsFunc(lines, hasOurs)
 	if !found {
 		return
 	}
@@ -141,7 +136,7 @@ func usableToken(token string) bool {
 	}
 	for i := range len(token) {
 		c := token[i]
-		if !(isAlnum(c) || c == '-' || c == '_' || c == '.' || c == '~') {
+		if !isAlnum(c) && c != '-' && c != '_' && c != '.' && c != '~' {
 			return false
 		}
 	}

@@ -98,110 +98,178 @@ func TestRefuseForms(t *testing.T) {
 		x    Refusal
 		want func(*testing.T, *http.Response)
 	}{
-		{"shape", ask{path: "/v2/x"}, Refusal{Reason: policy.ActionDenied, Shape: ErrorShape{"Status": "Error", "ExceptionType": "AccessDenied", "detail": "theirs", "bad": make(chan int)}},
+		{
+			"shape",
+			ask{path: "/v2/x"},
+			Refusal{Reason: policy.ActionDenied, Shape: ErrorShape{"Status": "Error", "ExceptionType": "AccessDenied", "detail": "theirs", "bad": make(chan int)}},
 			func(t *testing.T, res *http.Response) {
 				m := object(t, res)
 				if m["Status"] != "Error" || m["ExceptionType"] != "AccessDenied" || m["status"] != 403.0 || m["detail"] != "theirs" {
 					t.Errorf("%v: the CRM's own client does not understand its error", m)
 				}
-			}},
-		{"lock, json", ask{path: "/x"}, Refusal{Reason: policy.Locked, Message: "Audit day", Until: testNow.Add(time.Hour)},
+			},
+		},
+		{
+			"lock, json",
+			ask{path: "/x"},
+			Refusal{Reason: policy.Locked, Message: "Audit day", Until: testNow.Add(time.Hour)},
 			func(t *testing.T, res *http.Response) {
 				if m := object(t, res); m["detail"] != "Audit day" || m["until"] != "2026-11-20T10:30:00Z" {
 					t.Errorf("%v: nobody learns why and how long they are locked out", m)
 				}
-			}},
-		{"lock, page", ask{path: "/x", head: browser}, Refusal{Reason: policy.Locked, Message: "Audit <day>", Until: testNow.Add(time.Hour)},
+			},
+		},
+		{
+			"lock, page",
+			ask{path: "/x", head: browser},
+			Refusal{Reason: policy.Locked, Message: "Audit <day>", Until: testNow.Add(time.Hour)},
 			func(t *testing.T, res *http.Response) {
 				body := bodyOf(t, res)
 				if !strings.Contains(body, "Audit &lt;day&gt;") || !strings.Contains(body, `<time datetime="2026-11-20T10:30:00Z"`) {
 					t.Errorf("%s: message or time is missing or not escaped", body)
 				}
-			}},
-		{"message of another reason", ask{path: "/x"}, Refusal{Reason: policy.UpstreamFailed, Message: "dial tcp 10.1.0.5"},
+			},
+		},
+		{
+			"message of another reason",
+			ask{path: "/x"},
+			Refusal{Reason: policy.UpstreamFailed, Message: "dial tcp 10.1.0.5"},
 			func(t *testing.T, res *http.Response) {
 				if strings.Contains(bodyOf(t, res), "10.1.0.5") {
 					t.Error("an inner detail reaches the client")
 				}
-			}},
-		{"throttled rounds up", ask{path: "/x"}, Refusal{Reason: policy.Throttled, RetryAfter: 1500 * time.Millisecond},
+			},
+		},
+		{
+			"throttled rounds up",
+			ask{path: "/x"},
+			Refusal{Reason: policy.Throttled, RetryAfter: 1500 * time.Millisecond},
 			func(t *testing.T, res *http.Response) {
 				if res.Header.Get("Retry-After") != "2" || object(t, res)["retry_after"] != 2.0 {
 					t.Errorf("Retry-After %q: clients come back too early", res.Header.Get("Retry-After"))
 				}
-			}},
-		{"throttled until", ask{path: "/x"}, Refusal{Reason: policy.Throttled, Until: testNow.Add(40 * time.Second)},
+			},
+		},
+		{
+			"throttled until",
+			ask{path: "/x"},
+			Refusal{Reason: policy.Throttled, Until: testNow.Add(40 * time.Second)},
 			func(t *testing.T, res *http.Response) {
 				if res.Header.Get("Retry-After") != "40" {
 					t.Errorf("Retry-After %q, want 40", res.Header.Get("Retry-After"))
 				}
-			}},
-		{"no retry on a refusal that stays", ask{path: "/x"}, Refusal{Reason: policy.ActionDenied, RetryAfter: time.Minute},
+			},
+		},
+		{
+			"no retry on a refusal that stays",
+			ask{path: "/x"},
+			Refusal{Reason: policy.ActionDenied, RetryAfter: time.Minute},
 			func(t *testing.T, res *http.Response) {
 				if res.Header.Get("Retry-After") != "" {
 					t.Error("clients are asked to repeat what will be refused again")
 				}
-			}},
-		{"throttled page", ask{path: "/leads", head: browser}, Refusal{Reason: policy.Throttled, RetryAfter: 30 * time.Second},
+			},
+		},
+		{
+			"throttled page",
+			ask{path: "/leads", head: browser},
+			Refusal{Reason: policy.Throttled, RetryAfter: 30 * time.Second},
 			func(t *testing.T, res *http.Response) {
 				if body := bodyOf(t, res); !strings.Contains(body, "30 seconds") || !strings.Contains(body, `href="/leads"`) {
 					t.Errorf("%s: does not say when and where to try again", body)
 				}
-			}},
-		{"second factor, json", ask{path: "/x"}, Refusal{Reason: policy.SecondFactor},
+			},
+		},
+		{
+			"second factor, json",
+			ask{path: "/x"},
+			Refusal{Reason: policy.SecondFactor},
 			func(t *testing.T, res *http.Response) {
 				if object(t, res)["next"] != NextSecondFactor {
 					t.Error("an app does not learn that a second step is due")
 				}
-			}},
-		{"idle tells why", ask{path: "/", head: browser}, Refusal{Reason: policy.SessionIdle},
+			},
+		},
+		{
+			"idle tells why",
+			ask{path: "/", head: browser},
+			Refusal{Reason: policy.SessionIdle},
 			func(t *testing.T, res *http.Response) {
 				if res.Header.Get("Location") != SignInPath+"?why=session_idle" {
 					t.Errorf("Location %q: the form does not say why", res.Header.Get("Location"))
 				}
-			}},
-		{"rewritten request", ask{path: "/inner/x", head: browser}, Refusal{Reason: policy.NoSession, Return: "/outer/x"},
+			},
+		},
+		{
+			"rewritten request",
+			ask{path: "/inner/x", head: browser},
+			Refusal{Reason: policy.NoSession, Return: "/outer/x"},
 			func(t *testing.T, res *http.Response) {
 				if res.Header.Get("Location") != SignInPath+"?return=%2Fouter%2Fx" {
 					t.Errorf("Location %q: leads back to a path the browser never asked for", res.Header.Get("Location"))
 				}
-			}},
-		{"hostile target", ask{path: "//evil.example/x", head: browser}, Refusal{Reason: policy.NoSession},
+			},
+		},
+		{
+			"hostile target",
+			ask{path: "//evil.example/x", head: browser},
+			Refusal{Reason: policy.NoSession},
 			func(t *testing.T, res *http.Response) {
 				if res.Header.Get("Location") != SignInPath {
 					t.Errorf("Location %q: an open redirect in waiting", res.Header.Get("Location"))
 				}
-			}},
-		{"form post of a browser", ask{method: "POST", path: "/leads", head: browser}, Refusal{Reason: policy.NoSession},
+			},
+		},
+		{
+			"form post of a browser",
+			ask{method: "POST", path: "/leads", head: browser},
+			Refusal{Reason: policy.NoSession},
 			func(t *testing.T, res *http.Response) {
 				if body := bodyOf(t, res); res.StatusCode != 401 || !strings.Contains(body, "was not saved") {
 					t.Errorf("%d %s: a person sees JSON or believes the form was saved", res.StatusCode, body)
 				}
-			}},
-		{"web socket", ask{path: "/ws", head: map[string]string{"Upgrade": "websocket", "Accept": "text/html"}}, Refusal{Reason: policy.NoSession},
+			},
+		},
+		{
+			"web socket",
+			ask{path: "/ws", head: map[string]string{"Upgrade": "websocket", "Accept": "text/html"}},
+			Refusal{Reason: policy.NoSession},
 			func(t *testing.T, res *http.Response) {
 				if res.StatusCode != 401 {
 					t.Errorf("%d: a socket cannot follow a redirect", res.StatusCode)
 				}
-			}},
-		{"session stays on XHR", ask{path: "/x", token: testToken}, Refusal{Reason: policy.NoSession},
+			},
+		},
+		{
+			"session stays on XHR",
+			ask{path: "/x", token: testToken},
+			Refusal{Reason: policy.NoSession},
 			func(t *testing.T, res *http.Response) {
 				if len(res.Cookies()) != 0 {
 					t.Error("a late answer clears the cookie of a session begun meanwhile")
 				}
-			}},
-		{"two cookies", ask{path: "/x", head: map[string]string{"Cookie": "__Host-crmgate=a; __Host-crmgate=b"}}, Refusal{Reason: policy.BadRequest},
+			},
+		},
+		{
+			"two cookies",
+			ask{path: "/x", head: map[string]string{"Cookie": "__Host-crmgate=a; __Host-crmgate=b"}},
+			Refusal{Reason: policy.BadRequest},
 			func(t *testing.T, res *http.Response) {
 				if setCookies(res)[CookieName] != "-" {
 					t.Error("a planted cookie stays")
 				}
-			}},
-		{"HEAD", ask{method: "HEAD", path: "/x"}, Refusal{Reason: policy.ActionDenied},
+			},
+		},
+		{
+			"HEAD",
+			ask{method: "HEAD", path: "/x"},
+			Refusal{Reason: policy.ActionDenied},
 			func(t *testing.T, res *http.Response) {
 				if bodyOf(t, res) != "" || res.Header.Get("Content-Length") == "" {
 					t.Error("HEAD must have no body and the length GET would have")
 				}
-			}},
+			},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.want(t, refuseOf(t, p, tc.ask, tc.x)) })
 	}

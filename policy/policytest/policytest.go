@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"sort"
@@ -253,9 +254,7 @@ func (s *Send) request() (*resource.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the query of %q: %w", s.Path, err)
 	}
-	for k, v := range q {
-		r.Query[k] = v
-	}
+	maps.Copy(r.Query, q)
 	for k, v := range s.Query {
 		r.Query[k] = append(r.Query[k], v)
 	}

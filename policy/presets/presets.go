@@ -10,6 +10,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -35,10 +36,8 @@ func Source(name string) ([]byte, error) { return read(name, ".yaml") }
 func Suite(name string) ([]byte, error) { return read(name, "_test.yaml") }
 
 func read(name, end string) ([]byte, error) {
-	for _, known := range Names() {
-		if known == name {
-			return files.ReadFile(name + end)
-		}
+	if slices.Contains(Names(), name) {
+		return files.ReadFile(name + end)
 	}
 	return nil, fmt.Errorf("loading preset %q: there is none of that name; there are %s", name, strings.Join(Names(), ", "))
 }

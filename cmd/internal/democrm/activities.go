@@ -217,8 +217,10 @@ func (c *CRM) detailFields(s *schema, r *record, t *eventType) []detailField {
 	fields := []detailField{}
 	for _, f := range t.Fields {
 		i := s.must(f.Schema)
-		fields = append(fields, detailField{f.Schema, strings.ReplaceAll(f.Name, " ", ""), f.Name,
-			r.cells[i], f.DataType, f.Mandatory, true, f.Options})
+		fields = append(fields, detailField{
+			f.Schema, strings.ReplaceAll(f.Name, " ", ""), f.Name,
+			r.cells[i], f.DataType, f.Mandatory, true, f.Options,
+		})
 	}
 	return fields
 }
@@ -246,8 +248,10 @@ func activityDetails(c *CRM, q *call) (any, error) {
 	}
 	fields := append(c.detailFields(activitySchema, r, t),
 		noteField("ActivityEvent_Note", r.cells[activitySchema.must("ActivityEvent_Note")]))
-	return details{activitySchema.idOf(r), strings.ReplaceAll(t.Name, " ", ""), t.Name,
-		activitySchema.get(r, "RelatedProspectId"), fields}, nil
+	return details{
+		activitySchema.idOf(r), strings.ReplaceAll(t.Name, " ", ""), t.Name,
+		activitySchema.get(r, "RelatedProspectId"), fields,
+	}, nil
 }
 
 // leadReferences is GetLeadReferences: the activities of a lead with their
@@ -271,8 +275,10 @@ func leadReferences(c *CRM, q *call) (any, error) {
 	list := []details{}
 	for _, r := range page {
 		if t, ok := c.eventType(activitySchema.get(r, "ActivityEvent")); ok {
-			list = append(list, details{activitySchema.idOf(r), strings.ReplaceAll(t.Name, " ", ""), t.Name,
-				activitySchema.get(r, "RelatedProspectId"), c.detailFields(activitySchema, r, t)})
+			list = append(list, details{
+				activitySchema.idOf(r), strings.ReplaceAll(t.Name, " ", ""), t.Name,
+				activitySchema.get(r, "RelatedProspectId"), c.detailFields(activitySchema, r, t),
+			})
 		}
 	}
 	return struct {

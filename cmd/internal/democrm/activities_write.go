@@ -281,7 +281,9 @@ func createActivityType(c *CRM, q *call) (any, error) {
 			code = max(code, t.Code)
 		}
 	}
-	c.types = append(c.types, &eventType{code + 1, body.ActivityEventName, "Custom", score, false,
-		[]fieldDef{{"mx_Custom_1", "Details", "String", false, ""}}})
+	c.types = append(c.types, &eventType{
+		code + 1, body.ActivityEventName, "Custom", score, false,
+		[]fieldDef{{"mx_Custom_1", "Details", "String", false, ""}},
+	})
 	return okayID(strconv.Itoa(code + 1)), nil
 }

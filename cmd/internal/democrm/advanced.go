@@ -4,6 +4,7 @@
 package democrm
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -101,12 +102,7 @@ func (a *advancedSearch) compile(sides map[string]side) (func(*record) bool, err
 			join = a.GrpConOp
 		}
 		all = append(all, joined{strings.EqualFold(join, "or"), func(r *record) bool {
-			for _, seen := range s.of(r) {
-				if rows(seen) {
-					return true
-				}
-			}
-			return false
+			return slices.ContainsFunc(s.of(r), rows)
 		}})
 	}
 	return func(r *record) bool {

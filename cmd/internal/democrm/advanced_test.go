@@ -39,19 +39,27 @@ func TestAdvancedSearch(t *testing.T) {
 		{"contains", search(`{"LSO":"mx_City","Operator":"contains","RSO":"mum"}`), func(r *record) bool { return city(r) == "Mumbai" }},
 		{"starts", search(`{"LSO":"mx_City","Operator":"startswith","RSO":"ko"}`), func(r *record) bool { return city(r) == "Kochi" || city(r) == "Kolkata" }},
 		{"empty", search(`{"LSO":"mx_PAN_Number","Operator":"isempty"}`), func(r *record) bool { return leadSchema.get(r, "mx_PAN_Number") == "" }},
-		{"rows joined by or", search(`{"LSO":"mx_City","Operator":"eq","RSO":"Pune"},{"SubConOp":"Or","LSO":"Score","Operator":"lt","RSO":"10"}`),
-			func(r *record) bool { return city(r) == "Pune" || score(r) < 10 }},
-		{"rows joined by and", search(`{"LSO":"mx_City","Operator":"eq","RSO":"Pune"},{"SubConOp":"And","LSO":"Score","Operator":"ge","RSO":"100"}`),
-			func(r *record) bool { return city(r) == "Pune" && score(r) >= 100 }},
+		{
+			"rows joined by or", search(`{"LSO":"mx_City","Operator":"eq","RSO":"Pune"},{"SubConOp":"Or","LSO":"Score","Operator":"lt","RSO":"10"}`),
+			func(r *record) bool { return city(r) == "Pune" || score(r) < 10 },
+		},
+		{
+			"rows joined by and", search(`{"LSO":"mx_City","Operator":"eq","RSO":"Pune"},{"SubConOp":"And","LSO":"Score","Operator":"ge","RSO":"100"}`),
+			func(r *record) bool { return city(r) == "Pune" && score(r) >= 100 },
+		},
 		{"activity of the lead", `{"GrpConOp":"And","Conditions":[{"Type":"Activity","RowCondition":[{"LSO":"ActivityEvent","LSO_Type":"PAEvent","Operator":"eq","RSO":"201"}]}]}`, hasDemo},
-		{"conditions joined by the group's word", `{"GrpConOp":"Or","Conditions":[` +
-			`{"Type":"Activity","RowCondition":[{"LSO":"ActivityEvent","Operator":"eq","RSO":"201"}]},` +
-			`{"Type":"Lead","RowCondition":[{"LSO":"mx_City","Operator":"eq","RSO":"Pune"}]}]}`,
-			func(r *record) bool { return hasDemo(r) || city(r) == "Pune" }},
-		{"a condition's own word beats the group's", `{"GrpConOp":"Or","Conditions":[` +
-			`{"Type":"Activity","RowCondition":[{"LSO":"ActivityEvent","Operator":"eq","RSO":"201"}]},` +
-			`{"Type":"Lead","ConOp":"and","RowCondition":[{"LSO":"mx_City","Operator":"eq","RSO":"Pune"}]}]}`,
-			func(r *record) bool { return hasDemo(r) && city(r) == "Pune" }},
+		{
+			"conditions joined by the group's word", `{"GrpConOp":"Or","Conditions":[` +
+				`{"Type":"Activity","RowCondition":[{"LSO":"ActivityEvent","Operator":"eq","RSO":"201"}]},` +
+				`{"Type":"Lead","RowCondition":[{"LSO":"mx_City","Operator":"eq","RSO":"Pune"}]}]}`,
+			func(r *record) bool { return hasDemo(r) || city(r) == "Pune" },
+		},
+		{
+			"a condition's own word beats the group's", `{"GrpConOp":"Or","Conditions":[` +
+				`{"Type":"Activity","RowCondition":[{"LSO":"ActivityEvent","Operator":"eq","RSO":"201"}]},` +
+				`{"Type":"Lead","ConOp":"and","RowCondition":[{"LSO":"mx_City","Operator":"eq","RSO":"Pune"}]}]}`,
+			func(r *record) bool { return hasDemo(r) && city(r) == "Pune" },
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -261,6 +261,8 @@ func companyActivity(c *CRM, q *call) (any, error) {
 		CreatedOn         string
 		CreatedBy         string
 		ActivityFields    map[string]*string
-	}{activitySchema.idOf(r), companyID, t.Code, t.Name, r.cells[activitySchema.must("ActivityEvent_Note")],
-		activitySchema.get(r, "CreatedOn"), activitySchema.get(r, "CreatedBy"), fields}, nil
+	}{
+		activitySchema.idOf(r), companyID, t.Code, t.Name, r.cells[activitySchema.must("ActivityEvent_Note")],
+		activitySchema.get(r, "CreatedOn"), activitySchema.get(r, "CreatedBy"), fields,
+	}, nil
 }

@@ -179,8 +179,10 @@ func TestSeededPeopleAndLeads(t *testing.T) {
 		t.Errorf("%d sales groups, want 3", n)
 	}
 	known := b.lead(knownLead)
-	for name, want := range map[string]string{"FirstName": "Ishaan", "Phone": "+919876543210",
-		"EmailAddress": "ishaan.kapoor@example.com", "OwnerIdEmailAddress": "asha@acme.test", "OwnerId": b.users["asha"].ID} {
+	for name, want := range map[string]string{
+		"FirstName": "Ishaan", "Phone": "+919876543210",
+		"EmailAddress": "ishaan.kapoor@example.com", "OwnerIdEmailAddress": "asha@acme.test", "OwnerId": b.users["asha"].ID,
+	} {
 		if str(known[name]) != want {
 			t.Errorf("well-known lead: %s is %s, want %s", name, str(known[name]), want)
 		}

@@ -41,9 +41,10 @@ func sendToLead(c *CRM, q *call) (any, error) {
 		return nil, err
 	}
 	id, address := b.ProspectId, b.EmailAddress
-	if b.RecipientType == "LeadId" {
+	switch b.RecipientType {
+	case "LeadId":
 		id = b.Recipient
-	} else if b.RecipientType == "LeadEmailAddress" {
+	case "LeadEmailAddress":
 		address = b.Recipient
 	}
 	lead, ok := c.leads.lookup(id)

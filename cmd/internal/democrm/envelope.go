@@ -66,14 +66,9 @@ type (
 		IsSuccessful    bool
 		AffectedUserIds []string
 	}
-	successEmpty struct {
-		Status  string
-		Message struct{}
-	}
 )
 
 func okay() success              { return success{"Success"} }
-func okayEmpty() successEmpty    { return successEmpty{Status: "Success"} }
 func okayID(id string) successID { return successID{"Success", messageID{id}} }
 func okayRows(n int) successRows { return successRows{"Success", messageRows{n}} }
 func okayUsers(ids []string) successUsers {

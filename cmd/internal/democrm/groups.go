@@ -58,12 +58,14 @@ func addUsersToGroup(c *CRM, q *call) (any, error) {
 		if !ok {
 			return nil, fail("InvalidInput", "User not found")
 		}
-		if m.CreateGroupAutomation && !(m.ViewAllLeadsOfGroup && m.ModifyAllLeadsOfGroup) {
+		if m.CreateGroupAutomation && (!m.ViewAllLeadsOfGroup || !m.ModifyAllLeadsOfGroup) {
 			return nil, fail("InvalidInput", "'CreateGroupAutomation' needs the rights to view and modify all leads")
 		}
 		members = slices.DeleteFunc(members, func(old membership) bool { return old.userID == u.id })
-		members = append(members, membership{u.id, m.ViewAllLeadsOfGroup, m.ModifyAllLeadsOfGroup,
-			m.ViewAllAccountsOfGroup, m.ModifyAllAccountsOfGroup, m.AddUsersToGroup, m.CreateGroupAutomation})
+		members = append(members, membership{
+			u.id, m.ViewAllLeadsOfGroup, m.ModifyAllLeadsOfGroup,
+			m.ViewAllAccountsOfGroup, m.ModifyAllAccountsOfGroup, m.AddUsersToGroup, m.CreateGroupAutomation,
+		})
 		ids = append(ids, u.id)
 	}
 	if len(ids) == 0 {

@@ -104,7 +104,8 @@ func searchLeads(c *CRM, q *call) (any, error) {
 // selectRows filters, sorts, cuts a page and resolves the columns to answer.
 // The count is of all that matched.
 func selectRows(s *schema, from []*record, match func(*record) bool, c columns, o sorting, p paging, limit int) (
-	page []*record, cols []int, total int, err error) {
+	page []*record, cols []int, total int, err error,
+) {
 	if cols, err = c.pick(s); err != nil {
 		return nil, nil, 0, err
 	}
@@ -243,8 +244,10 @@ func leadMetadata(c *CRM, q *call) (any, error) {
 	out := []fieldMeta{}
 	for _, col := range leadSchema.cols {
 		if name == "" || strings.EqualFold(name, col.name) {
-			out = append(out, fieldMeta{col.name, col.label, kindNames[col.kind],
-				col.name == "FirstName", col.readOnly, col.group})
+			out = append(out, fieldMeta{
+				col.name, col.label, kindNames[col.kind],
+				col.name == "FirstName", col.readOnly, col.group,
+			})
 		}
 	}
 	if name != "" && len(out) == 0 {
@@ -285,8 +288,10 @@ func leadNotes(c *CRM, q *call) (any, error) {
 	type note struct{ ProspectNoteId, RelatedProspectId, Note, CreatedOn, CreatedByName string }
 	list := []note{}
 	if text := leadSchema.get(r, "Notes"); text != "" {
-		list = append(list, note{leadSchema.idOf(r), leadSchema.idOf(r), text,
-			leadSchema.get(r, "CreatedOn"), leadSchema.get(r, "CreatedByName")})
+		list = append(list, note{
+			leadSchema.idOf(r), leadSchema.idOf(r), text,
+			leadSchema.get(r, "CreatedOn"), leadSchema.get(r, "CreatedByName"),
+		})
 	}
 	return struct {
 		RecordCount int

@@ -4,6 +4,7 @@
 package democrm
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,12 +56,7 @@ func (c *CRM) applyPairs(s *schema, r *record, pairs []pair, behavior string) er
 }
 
 func isUnique(name string) bool {
-	for _, u := range uniqueLeadFields {
-		if u == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(uniqueLeadFields, name)
 }
 
 func (c *CRM) applyCell(s *schema, r *record, i int, value *string) error {

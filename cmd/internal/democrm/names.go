@@ -18,10 +18,18 @@ var (
 		"Sinha", "Soni", "Srinivasan", "Tiwari", "Varma", "Vora", "Yadav",
 	}
 	cities = []struct{ name, state, zip string }{
-		{"Mumbai", "Maharashtra", "4000"}, {"Pune", "Maharashtra", "4110"}, {"New Delhi", "Delhi", "1100"},
-		{"Gurugram", "Haryana", "1220"}, {"Bengaluru", "Karnataka", "5600"}, {"Mysuru", "Karnataka", "5700"},
-		{"Chennai", "Tamil Nadu", "6000"}, {"Hyderabad", "Telangana", "5000"}, {"Kochi", "Kerala", "6820"},
-		{"Ahmedabad", "Gujarat", "3800"}, {"Jaipur", "Rajasthan", "3020"}, {"Kolkata", "West Bengal", "7000"},
+		{"Mumbai", "Maharashtra", "4000"},
+		{"Pune", "Maharashtra", "4110"},
+		{"New Delhi", "Delhi", "1100"},
+		{"Gurugram", "Haryana", "1220"},
+		{"Bengaluru", "Karnataka", "5600"},
+		{"Mysuru", "Karnataka", "5700"},
+		{"Chennai", "Tamil Nadu", "6000"},
+		{"Hyderabad", "Telangana", "5000"},
+		{"Kochi", "Kerala", "6820"},
+		{"Ahmedabad", "Gujarat", "3800"},
+		{"Jaipur", "Rajasthan", "3020"},
+		{"Kolkata", "West Bengal", "7000"},
 	}
 	streets       = []string{"Lake Road", "Station Road", "Temple Street", "Hill View", "Market Lane", "Garden Avenue", "River Side", "Park Street"}
 	companyFirst  = []string{"Blue", "Coral", "Golden", "Green", "Lotus", "Monsoon", "Northern", "Peacock", "Silver", "Sunrise"}

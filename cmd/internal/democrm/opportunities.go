@@ -79,8 +79,10 @@ func opportunityDetails(c *CRM, q *call) (any, error) {
 		return nil, err
 	}
 	fields := append(c.detailFields(oppSchema, r, t), noteField("OpportunityNote", r.cells[oppSchema.must("OpportunityNote")]))
-	return details{oppSchema.idOf(r), strings.ReplaceAll(t.Name, " ", ""), t.Name,
-		oppSchema.get(r, "RelatedProspectId"), fields}, nil
+	return details{
+		oppSchema.idOf(r), strings.ReplaceAll(t.Name, " ", ""), t.Name,
+		oppSchema.get(r, "RelatedProspectId"), fields,
+	}, nil
 }
 
 // opportunitiesByIDs is GetOpportunitiesById: one group per event code.

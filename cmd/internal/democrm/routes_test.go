@@ -97,7 +97,7 @@ const (
 )
 
 // ids are the records that routeCases write to, found anew for each CRM.
-type ids struct{ lead, other, activity, opp, task, company, group, template, sale, request, recording string }
+type ids struct{ lead, other, activity, opp, task, company, group, template, sale, request string }
 
 func routeCases(i ids) []routeCase {
 	asha, admin := "asha", "admin"

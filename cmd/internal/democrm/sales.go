@@ -42,8 +42,10 @@ func createSale(c *CRM, q *call) (any, error) {
 	if _, err := b.OrderValue.number("OrderValue", 0); err != nil {
 		return nil, err
 	}
-	s := salesActivity{c.newID(), leadSchema.idOf(lead), b.Product, string(b.OrderValue), b.Note, "Active",
-		formatTime(q.now), q.user.id}
+	s := salesActivity{
+		c.newID(), leadSchema.idOf(lead), b.Product, string(b.OrderValue), b.Note, "Active",
+		formatTime(q.now), q.user.id,
+	}
 	c.sales = append(c.sales, s)
 	return okayID(s.Id), nil
 }

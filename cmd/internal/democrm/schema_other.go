@@ -24,8 +24,14 @@ var activitySchema = newSchema("Activity", "ProspectActivityId", []column{
 	{name: "TrackLocation", kind: number, readOnly: true},
 	{name: "Latitude"},
 	{name: "Longitude"},
-	{name: "mx_Custom_1"}, {name: "mx_Custom_2"}, {name: "mx_Custom_3"}, {name: "mx_Custom_4"},
-	{name: "mx_Custom_5"}, {name: "mx_Custom_6"}, {name: "mx_Custom_7"}, {name: "mx_Custom_8"},
+	{name: "mx_Custom_1"},
+	{name: "mx_Custom_2"},
+	{name: "mx_Custom_3"},
+	{name: "mx_Custom_4"},
+	{name: "mx_Custom_5"},
+	{name: "mx_Custom_6"},
+	{name: "mx_Custom_7"},
+	{name: "mx_Custom_8"},
 })
 
 // oppSchema is an opportunity as it is kept.
@@ -106,11 +112,18 @@ var companySchema = newSchema("Company", "CompanyId", []column{
 // parentFields are the copies of a lead's fields that flat rows of its
 // opportunities, activities and to-dos carry, under these names.
 var parentFields = []struct{ as, from string }{
-	{"FirstName", "FirstName"}, {"LastName", "LastName"},
-	{"EmailAddress", "EmailAddress"}, {"Phone", "Phone"}, {"Mobile", "Mobile"},
+	{"FirstName", "FirstName"},
+	{"LastName", "LastName"},
+	{"EmailAddress", "EmailAddress"},
+	{"Phone", "Phone"},
+	{"Mobile", "Mobile"},
 	{"ProspectStage", "ProspectStage"},
-	{"P_FirstName", "FirstName"}, {"P_EmailAddress", "EmailAddress"}, {"P_Phone", "Phone"},
-	{"P_OwnerId", "OwnerId"}, {"P_OwnerIdName", "OwnerIdName"}, {"P_OwnerIdEmailAddress", "OwnerIdEmailAddress"},
+	{"P_FirstName", "FirstName"},
+	{"P_EmailAddress", "EmailAddress"},
+	{"P_Phone", "Phone"},
+	{"P_OwnerId", "OwnerId"},
+	{"P_OwnerIdName", "OwnerIdName"},
+	{"P_OwnerIdEmailAddress", "OwnerIdEmailAddress"},
 }
 
 // joinedSchema is a schema with the parent's fields behind its own.

@@ -11,8 +11,10 @@ import (
 
 // seedHistory makes the activities, opportunities and to-dos of a lead.
 func (c *CRM) seedHistory(lead *record, owner *user, created time.Time, n int) {
-	events := []int{eventLeadCapture, eventInboundCall, eventOutboundCall, eventPageSubmitted, eventEmailSent,
-		eventDemo, eventVisit, eventDocument}
+	events := []int{
+		eventLeadCapture, eventInboundCall, eventOutboundCall, eventPageSubmitted, eventEmailSent,
+		eventDemo, eventVisit, eventDocument,
+	}
 	count := 1 + c.rng.IntN(4)
 	if n == 1 {
 		count = len(events)

@@ -4,6 +4,7 @@
 package democrm
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -52,7 +53,11 @@ func userByEmail(c *CRM, q *call) (any, error) {
 }
 
 var userSchema = newSchema("User", "ID", []column{
-	{name: "ID"}, {name: "FirstName"}, {name: "LastName"}, {name: "EmailAddress"}, {name: "Role"},
+	{name: "ID"},
+	{name: "FirstName"},
+	{name: "LastName"},
+	{name: "EmailAddress"},
+	{name: "Role"},
 	{name: "StatusCode", kind: number},
 })
 
@@ -77,8 +82,10 @@ func searchUsers(c *CRM, q *call) (any, error) {
 	t := newTable(userSchema)
 	for _, u := range c.users {
 		r := userSchema.blank()
-		for name, v := range map[string]string{"ID": u.id, "FirstName": u.first, "LastName": u.last,
-			"EmailAddress": u.email, "Role": u.role, "StatusCode": itoa(u.status)} {
+		for name, v := range map[string]string{
+			"ID": u.id, "FirstName": u.first, "LastName": u.last,
+			"EmailAddress": u.email, "Role": u.role, "StatusCode": itoa(u.status),
+		} {
 			userSchema.set(r, name, v)
 		}
 		t.insert(r)
@@ -148,9 +155,7 @@ func (c *CRM) applyUser(u *user, b userWrite) error {
 		return fail("DuplicateEntry", "A user with same Email Address already exists.")
 	}
 	custom := map[string]string{}
-	for name, v := range u.custom {
-		custom[name] = v
-	}
+	maps.Copy(custom, u.custom)
 	for name, v := range b.CustomFields {
 		custom[name] = string(v)
 	}
@@ -248,7 +253,8 @@ type whoAmI struct {
 func whoHasKey(c *CRM, q *call) (any, error) {
 	u := q.user
 	return whoAmI{
-		u.id, u.first, u.last, u.email, u.role, u.userType, c.account.id, c.account.code, []string{},
+		u.id, u.first, u.last, u.email, u.role, u.userType, c.account.id, c.account.code,
+		[]string{},
 		map[string]string{
 			"ReportsURL": "/app/reports", "FileUploadURL": "/mobile/v1/recordings",
 			"MobileNotificationURL": "/app/api/events",

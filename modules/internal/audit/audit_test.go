@@ -209,12 +209,12 @@ func TestBound(t *testing.T) {
 	}
 	r := full()
 	v := reflect.ValueOf(&r).Elem()
-	for i := range v.NumField() {
-		switch v.Field(i).Kind() {
+	for _, field := range v.Fields() {
+		switch field.Kind() {
 		case reflect.String:
-			v.Field(i).SetString(long)
+			field.SetString(long)
 		case reflect.Slice:
-			v.Field(i).Set(reflect.ValueOf(append(slices.Clone(many), long)))
+			field.Set(reflect.ValueOf(append(slices.Clone(many), long)))
 		}
 	}
 	shared := r.Masked

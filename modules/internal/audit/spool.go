@@ -128,7 +128,7 @@ func (s *spool) next(n int) (rs []Record, behind int64, err error) {
 	behind = s.done
 	for len(rs) < n {
 		text, err := in.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		var r Record

@@ -283,7 +283,7 @@ func naive(c RulesConfig, rep map[netip.Prefix]Flags, x Client) bool {
 	for _, cat := range Categories() {
 		a, said := c.Reputation[cat]
 		block := a == BlockAll || x.SignIn && (a == BlockSignIn || !said)
-		if flags.Has(cat) && block && !(c.AllowListWins && named) {
+		if flags.Has(cat) && block && (!c.AllowListWins || !named) {
 			return false
 		}
 	}

@@ -23,8 +23,10 @@ func TestParseClient(t *testing.T) {
 			t.Errorf("ParseClient(%q) = %v, %v, want %s: an honest client would be locked out", in, ip, err, want)
 		}
 	}
-	bad := []string{"", " ", "unknown", "203.0.113.7:443", "[2001:db8::1]", "203.0.113.07", "203.0.113", "0x7f.1",
-		"fe80::1%eth0", "0.0.0.0", "::", "::ffff:0.0.0.0", "203.0.113.7, 10.0.0.1", strings.Repeat("9", 5000)}
+	bad := []string{
+		"", " ", "unknown", "203.0.113.7:443", "[2001:db8::1]", "203.0.113.07", "203.0.113", "0x7f.1",
+		"fe80::1%eth0", "0.0.0.0", "::", "::ffff:0.0.0.0", "203.0.113.7, 10.0.0.1", strings.Repeat("9", 5000),
+	}
 	for _, in := range bad {
 		if ip, err := ParseClient(in); !errors.Is(err, ErrClient) || ip.IsValid() {
 			t.Errorf("ParseClient(%.40q) = %v, %v: a request without a known address would pass", in, ip, err)
@@ -42,8 +44,13 @@ func TestParseList(t *testing.T) {
 	}
 	p := netip.MustParsePrefix
 	want := []Entry{
-		{p("203.0.113.7/32"), "head office", 2}, {p("203.0.113.9/32"), "head office", 2}, {p("2001:db8:40::/48"), "branch # two", 4},
-		{p("10.0.0.0/8"), "", 5}, {p("192.0.2.0/24"), "", 6}, {p("192.0.2.9/32"), "", 6}, {p("0.0.0.0/0"), "", 7},
+		{p("203.0.113.7/32"), "head office", 2},
+		{p("203.0.113.9/32"), "head office", 2},
+		{p("2001:db8:40::/48"), "branch # two", 4},
+		{p("10.0.0.0/8"), "", 5},
+		{p("192.0.2.0/24"), "", 6},
+		{p("192.0.2.9/32"), "", 6},
+		{p("0.0.0.0/0"), "", 7},
 	}
 	if d := cmp.Diff(want, list, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Fatalf("the office list lost or changed entries (-want +got):\n%s", d)

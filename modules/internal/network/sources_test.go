@@ -111,8 +111,10 @@ func TestAgreesWithTheReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		var want Flags
-		for c, on := range map[Category]bool{Tor: rec.IsTorExitNode, AnonymousProxy: rec.IsPublicProxy, VPN: rec.IsAnonymousVPN,
-			ResidentialProxy: rec.IsResidentialProxy, Hosting: rec.IsHostingProvider} {
+		for c, on := range map[Category]bool{
+			Tor: rec.IsTorExitNode, AnonymousProxy: rec.IsPublicProxy, VPN: rec.IsAnonymousVPN,
+			ResidentialProxy: rec.IsResidentialProxy, Hosting: rec.IsHostingProvider,
+		} {
 			if on {
 				want |= FlagsOf(c)
 			}

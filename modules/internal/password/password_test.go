@@ -224,8 +224,13 @@ func TestNoSaltNoHash(t *testing.T) {
 }
 
 func TestCostsOutOfRange(t *testing.T) {
-	for _, p := range []Params{{MemoryKiB: 1024, Iterations: 1, Parallelism: 1}, {MemoryKiB: 8192, Parallelism: 1}, {MemoryKiB: 8192, Iterations: 1},
-		{MemoryKiB: 1 << 20, Iterations: 1, Parallelism: 1}, {MemoryKiB: 8192, Iterations: 99, Parallelism: 1}} {
+	for _, p := range []Params{
+		{MemoryKiB: 1024, Iterations: 1, Parallelism: 1},
+		{MemoryKiB: 8192, Parallelism: 1},
+		{MemoryKiB: 8192, Iterations: 1},
+		{MemoryKiB: 1 << 20, Iterations: 1, Parallelism: 1},
+		{MemoryKiB: 8192, Iterations: 99, Parallelism: 1},
+	} {
 		if _, err := New(Options{Params: p}); err == nil {
 			t.Errorf("%+v was taken", p)
 		}

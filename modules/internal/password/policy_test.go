@@ -26,8 +26,10 @@ func TestPolicy(t *testing.T) {
 		{"129", Policy{}, strings.Repeat("a", 129), []string{"Use at most 128 characters."}},
 		{"own maximum", classes, "Aa1!b!" + strings.Repeat("x", 15), []string{"Use at most 20 characters."}},
 		{"all classes", classes, "Aab1!?xy", nil},
-		{"no class", classes, "        ", []string{"Use at least one upper-case letter.", "Use at least 2 lower-case letters.",
-			"Use at least one digit.", "Use at least 2 special characters."}},
+		{"no class", classes, "        ", []string{
+			"Use at least one upper-case letter.", "Use at least 2 lower-case letters.",
+			"Use at least one digit.", "Use at least 2 special characters.",
+		}},
 		{"letters of other scripts", Policy{MinLength: 1, MinUpper: 1, MinLower: 1}, "Жж", nil},
 		{"a space is not special", Policy{MinLength: 1, MinSpecial: 1}, "a b", []string{"Use at least one special character."}},
 		{"first name", personal, "xxmONAxx", []string{"Do not use parts of your name or e-mail address."}},

@@ -59,10 +59,12 @@ func (m *Manager) Create(ctx context.Context, n SignIn) (token string, s *Sessio
 
 func (m *Manager) draft(n SignIn) (*Session, error) {
 	now := stamp(m.clk.Now())
-	s := &Session{PersonID: n.PersonID, Email: strings.ToLower(n.Email), Role: n.Role,
+	s := &Session{
+		PersonID: n.PersonID, Email: strings.ToLower(n.Email), Role: n.Role,
 		Groups: slices.Clone(n.Groups), Kind: cmp.Or(n.Kind, KindUser), Created: now, LastSeen: now,
 		AuthTime: now, Methods: slices.Clone(n.Methods), UserAgent: shorten(n.UserAgent, 256),
-		Label: shorten(n.Label, 100), Device: n.Device, Key: n.Key}
+		Label: shorten(n.Label, 100), Device: n.Device, Key: n.Key,
+	}
 	if !n.AuthTime.IsZero() {
 		s.AuthTime = stamp(n.AuthTime)
 	}

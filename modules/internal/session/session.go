@@ -93,8 +93,10 @@ type Facts struct {
 
 // Facts returns the session's own facts, with the address of the sign-in.
 func (s *Session) Facts() Facts {
-	return Facts{SessionID: s.ID, Earlier: s.Was, PersonID: s.PersonID, Email: s.Email, Role: s.Role,
-		Groups: s.Groups, Device: s.Device, Key: s.Key, IP: s.addr}
+	return Facts{
+		SessionID: s.ID, Earlier: s.Was, PersonID: s.PersonID, Email: s.Email, Role: s.Role,
+		Groups: s.Groups, Device: s.Device, Key: s.Key, IP: s.addr,
+	}
 }
 
 // clone returns a copy that can be changed.

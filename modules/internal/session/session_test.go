@@ -70,8 +70,10 @@ func TestTokenShape(t *testing.T) {
 	token, _ := signIn(t, m, ada)
 	twin := token[:42] + string(token[42]+1) // the same 256 bits, other spare bits
 	calls := l.calls.Load()
-	for _, bad := range []string{"", token[:42], token + "A", token + "=", " " + token[1:], "+" + token[1:], "/" + token[1:],
-		twin, strings.Repeat("\x00", 43), strings.Repeat("é", 22)[:43], token + token, strings.Repeat("A", 1<<20)} {
+	for _, bad := range []string{
+		"", token[:42], token + "A", token + "=", " " + token[1:], "+" + token[1:], "/" + token[1:],
+		twin, strings.Repeat("\x00", 43), strings.Repeat("é", 22)[:43], token + token, strings.Repeat("A", 1<<20),
+	} {
 		wantErr(t, m, bad, ErrNoSession)
 	}
 	if l.calls.Load() != calls {

@@ -145,8 +145,10 @@ func newWorld(t *testing.T) *world {
 func (w *world) gateway(change ...func(*Options)) (*Manager, *link) {
 	w.t.Helper()
 	l := &link{Store: w.store}
-	o := Options{Store: l, Clock: w.clk, Idle: 30 * time.Minute, Absolute: 12 * time.Hour,
-		Logger: func(msg string, err error) { w.t.Log(msg, err) }}
+	o := Options{
+		Store: l, Clock: w.clk, Idle: 30 * time.Minute, Absolute: 12 * time.Hour,
+		Logger: func(msg string, err error) { w.t.Log(msg, err) },
+	}
 	for _, fn := range change {
 		fn(&o)
 	}
@@ -161,8 +163,10 @@ func (w *world) gateway(change ...func(*Options)) (*Manager, *link) {
 	return m, l
 }
 
-var ada = SignIn{PersonID: "p1", Email: "Ada@example.com", Role: "sales_user", Groups: []string{"g1", "g2"},
-	Methods: []string{"pwd", "otp"}, IP: "192.0.2.7", UserAgent: "Firefox", Label: "laptop", Device: "d1"}
+var ada = SignIn{
+	PersonID: "p1", Email: "Ada@example.com", Role: "sales_user", Groups: []string{"g1", "g2"},
+	Methods: []string{"pwd", "otp"}, IP: "192.0.2.7", UserAgent: "Firefox", Label: "laptop", Device: "d1",
+}
 
 var bob = SignIn{PersonID: "p2", Email: "bob@example.com", Role: "sales_manager", Groups: []string{"g2"}, IP: "2001:db8::1"}
 

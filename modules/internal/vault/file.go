@@ -25,7 +25,7 @@ func Parse(name, content string) (*Vault, error) {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		for _, word := range strings.Split(line, ",") {
+		for word := range strings.SplitSeq(line, ",") {
 			k := decode(strings.TrimSpace(word))
 			if len(k) != KeyBytes {
 				return nil, fmt.Errorf("reading the vault's keys: %s:%d: this is no key: 32 bytes in base64 or hex are; `head -c 32 /dev/urandom | base64` makes one", name, i+1)

@@ -265,8 +265,7 @@ func (f *File[T]) takeMended() bool {
 
 // done calls the hooks outside of the lock, so that they may call Status.
 func (f *File[T]) done(changed, mended bool, err error) (bool, error) {
-	var news failure
-	if errors.As(err, &news) {
+	if news, ok := errors.AsType[failure](err); ok {
 		err = news.error
 		if f.o.Report != nil {
 			f.o.Report(fmt.Errorf("loading %s: %w", f.path, err))

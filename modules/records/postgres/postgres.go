@@ -152,8 +152,7 @@ const (
 )
 
 func fault(err error) sqlstore.Fault {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch e.Code {
 		case uniqueViolation:
 			return sqlstore.Duplicate

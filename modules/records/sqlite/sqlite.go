@@ -186,8 +186,7 @@ func identify(ctx context.Context, tx *sql.Tx, path string, newest int) (int, er
 }
 
 func fault(err error) sqlstore.Fault {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch e.Code() {
 		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 			return sqlstore.Duplicate

@@ -247,10 +247,12 @@ func TestSweepFreesMemoryAndDisk(t *testing.T) {
 
 func TestWatcherFarBehind(t *testing.T) {
 	s := open(t, Config{Path: t.TempDir(), Account: "acme"})
-	release := make(chan struct{})
+	stuck, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	var mu sync.Mutex
 	var kinds []state.ChangeKind
 	must(t, s.Watch(t.Context(), "", func(c state.Change) {
+		once.Do(func() { close(stuck) })
 		<-release
 		mu.Lock()
 		defer mu.Unlock()
@@ -261,6 +263,7 @@ func TestWatcherFarBehind(t *testing.T) {
 		keys[i] = "k"
 	}
 	must(t, s.Delete(t.Context(), "first"))
+	<-stuck // from here on everything waits in the queue
 	must(t, s.Delete(t.Context(), keys...))
 	must(t, s.Put(t.Context(), "last", nil, 0))
 	close(release)

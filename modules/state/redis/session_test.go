@@ -15,8 +15,10 @@ import (
 // would.
 func gateway(t *testing.T, srv *server) *session.Manager {
 	t.Helper()
-	m, err := session.New(session.Options{Store: open(t, srv.config("acme")), Idle: 30 * time.Minute, Absolute: 12 * time.Hour,
-		Logger: func(msg string, err error) { t.Log(msg, err) }})
+	m, err := session.New(session.Options{
+		Store: open(t, srv.config("acme")), Idle: 30 * time.Minute, Absolute: 12 * time.Hour,
+		Logger: func(msg string, err error) { t.Log(msg, err) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

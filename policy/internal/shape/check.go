@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -391,12 +392,7 @@ func distance(a, b string) int {
 }
 
 func contains(list []string, v string) bool {
-	for _, w := range list {
-		if w == v {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, v)
 }
 
 func quote(v string) string {

@@ -9,6 +9,7 @@ package shape
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -109,14 +110,14 @@ func (s *Shape) members(unit string) string {
 }
 
 func words(list []string) string {
-	out := ""
+	var out strings.Builder
 	for i, w := range list {
 		if i > 0 {
-			out += ", "
+			out.WriteString(", ")
 		}
-		out += "`" + w + "`"
+		out.WriteString("`" + w + "`")
 	}
-	return out
+	return out.String()
 }
 
 // Brief writes a duration the short way: 12h instead of 12h0m0s.

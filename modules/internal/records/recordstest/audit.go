@@ -164,12 +164,12 @@ func auditQueries(e *env) {
 		{"no injection", audit.Query{Chain: "x' OR '1'='1"}, "=0"},
 	} {
 		got := must[[]audit.Record](e, c.name)(s.Audit(ctx, c.q))
-		text := ""
+		var text strings.Builder
 		for _, r := range got[:min(3, len(got))] {
-			text += fmt.Sprintf("%s:%d ", r.Chain, r.Seq)
+			text.WriteString(fmt.Sprintf("%s:%d ", r.Chain, r.Seq))
 		}
-		if text += fmt.Sprintf("=%d", len(got)); text != c.want {
-			e.Errorf("%s: got %q, want %q", c.name, text, c.want)
+		if text.WriteString(fmt.Sprintf("=%d", len(got))); text.String() != c.want {
+			e.Errorf("%s: got %q, want %q", c.name, text.String(), c.want)
 		}
 	}
 }

@@ -145,12 +145,12 @@ func peopleOrdered(e *env) {
 		}
 		must[records.Person](e, "adding "+id)(s.PutPerson(ctx, p))
 	}
-	ids := ""
+	var ids strings.Builder
 	for _, p := range must[[]records.Person](e, "reading people")(s.People(ctx)) {
-		ids += p.ID
+		ids.WriteString(p.ID)
 	}
-	if ids != "C_abé" {
-		e.Errorf("people came as %q: all of them, inactive ones too, ordered by id, are C_abé", ids)
+	if ids.String() != "C_abé" {
+		e.Errorf("people came as %q: all of them, inactive ones too, ordered by id, are C_abé", ids.String())
 	}
 }
 

@@ -76,12 +76,12 @@ func revisionNumbers(e *env) {
 	}
 	add("one", 3) // an old policy restored is a new revision
 	e.fresh("At of a revision without", must[records.Revision](e, "adding")(s.AddRevision(ctx, records.Revision{Digest: "four"})).At)
-	list := ""
+	var list strings.Builder
 	for _, r := range must[[]records.Revision](e, "reading")(s.Revisions(ctx, 3)) {
-		list += fmt.Sprintf("%d:%s:%s ", r.Number, r.Digest, r.Source)
+		list.WriteString(fmt.Sprintf("%d:%s:%s ", r.Number, r.Digest, r.Source))
 	}
-	if list != "4:four: 3:one:source one 2:two:source two " {
-		e.Errorf("the three newest revisions are %q", list)
+	if list.String() != "4:four: 3:one:source one 2:two:source two " {
+		e.Errorf("the three newest revisions are %q", list.String())
 	}
 	if n := len(must[[]records.Revision](e, "reading")(s.Revisions(ctx, 0))); n != 4 {
 		e.Errorf("without a limit %d of 4 revisions came", n)

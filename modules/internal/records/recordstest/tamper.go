@@ -76,7 +76,7 @@ func RunTampering(t *testing.T, fresh func(t *testing.T) SQLDatabase) {
 			if !report.OK() || report.Records != 10 {
 				t.Fatalf("before any tampering: %+v", report)
 			}
-			for _, statement := range strings.Split(c.sql, ";") {
+			for statement := range strings.SplitSeq(c.sql, ";") {
 				db.Exec(t, statement)
 			}
 			report = must[audit.Report](e, "verifying")(audit.Verify(t.Context(), s, head(rs)))

@@ -6,6 +6,7 @@ package statetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func (b *bucket) admit(now time.Time) bool {
 	step := b.limit.Step()
 	var level time.Duration
 	var at time.Time
-	for _, e := range append(b.admitted[:len(b.admitted):len(b.admitted)], now) {
+	for _, e := range append(slices.Clip(b.admitted), now) {
 		if !at.IsZero() {
 			level = max(0, level-e.Sub(at))
 		}
@@ -101,7 +102,7 @@ func (s suite) admitBound(t *testing.T) {
 	st, clk := s.counterStore(t)
 	limit := state.Limit{Events: 10, Per: time.Minute}
 	var passed []time.Time
-	for i := 0; i < 600; i++ { // somebody who tries all the time, in odd steps across minutes
+	for i := range 600 { // somebody who tries all the time, in odd steps across minutes
 		v, err := st.Admit(bg(t), "k", limit)
 		must(t, err)
 		if v.Allowed {
