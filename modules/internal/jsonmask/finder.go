@@ -3,8 +3,6 @@
 
 package jsonmask
 
-import "bytes"
-
 // finder looks for the end of a value that did not fit the window, each byte
 // once, however the body is cut into chunks. It believes whatever it reads: the
 // value is walked strictly once it is there.
@@ -27,11 +25,7 @@ func (f *finder) complete(in []byte) bool {
 			f.esc = false
 		case f.str:
 			if c != '"' && c != '\\' {
-				n := bytes.IndexAny(in[f.off:min(len(in), f.off+256)], `"\`)
-				if n < 0 {
-					n = min(len(in), f.off+256) - f.off
-				}
-				f.off += n
+				f.off = plainEnd(in, f.off+1)
 				continue
 			}
 			f.esc, f.str = c == '\\', c != '"'

@@ -39,9 +39,7 @@ func (s *shape) foresee(in []byte, i int) int {
 func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 	in := w.in
 	for {
-		if e.floor == plan.Show {
-			end, n = s.glide(in, end, n, w.lim.Members)
-		}
+		end, n = w.glide(s, end, n, e.floor)
 		if n >= w.lim.Members || end >= len(in) || in[end] == '}' {
 			return end, n, nil
 		}
@@ -51,13 +49,13 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 		}
 		m := &s.entries[k]
 		if s.stamps[m.stamp] == s.object {
-			return end, n, w.syntax(end+bytes.IndexByte(m.glue.text, '"'), "duplicate name")
+			return end, n, w.syntax(end+bytes.IndexByte(m.glue, '"'), "duplicate name")
 		}
 		s.stamps[m.stamp] = s.object
 		s.last = k
 		n++
 		lead := end
-		v, err := w.ws(end + len(m.glue.text))
+		v, err := w.ws(end + len(m.glue))
 		if err != nil {
 			return end, n, err
 		}
@@ -71,33 +69,68 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 	}
 }
 
-// glide is run for members whose values are plain text and shown.
-func (s *shape) glide(in []byte, end, n, most int) (int, int) {
-	k, last := s.upcoming(), s.last
-	for n < most && uint(k) < uint(len(s.entries)) {
+// glide is run for members whose values are text, number or literal and stay as
+// they are.
+func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int) {
+	in, k, last := w.in, s.upcoming(), s.last
+	for n < w.lim.Members && uint(k) < uint(len(s.entries)) {
 		m := &s.entries[k]
-		if !m.copied || !m.glue.stands(in, end) || s.stamps[m.stamp] == s.object {
+		if m.quick == no || !m.glue.stands(in, end) || s.stamps[m.stamp] == s.object {
 			break
 		}
-		v := end + len(m.glue.text)
-		if in[v] != '"' {
-			break
-		}
-		q := plainEnd(in, v+1)
-		if q >= len(in) || in[q] != '"' {
+		behind := w.stays(end+len(m.glue), m.quick, floor)
+		if behind < 0 {
 			break
 		}
 		s.stamps[m.stamp] = s.object
-		end, last, k = q+1, k, m.next
+		end, last, k = behind, k, m.next
 		n++
 	}
 	s.last = last
 	return end, n
 }
 
-// copied reports whether a value that is text is shown as it is.
-func (s *slot) copied() bool {
-	return !s.owner && (s.role == skipRole || s.role == fieldRole && s.treat.Text == nil && s.treat.Effect == plan.Show)
+// stays returns the end of the value at v when it is text, number or literal and
+// stays as it is, and -1 when that is not so, or not sure.
+func (w *walker) stays(v int, q quick, floor plan.Effect) int {
+	if w.in[v] == '"' {
+		end := plainEnd(w.in, v+1)
+		if end >= len(w.in) || w.in[end] != '"' || (q == search || floor == plan.Detect) && !harmless(w.in[v+1:end]) {
+			return -1
+		}
+		return end + 1
+	}
+	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
+		return -1
+	}
+	end, err := w.scalar(v)
+	if err != nil {
+		return -1
+	}
+	return end
+}
+
+// quick says what may be done with a value on the quick way.
+type quick uint8
+
+const (
+	no     quick = iota // nothing
+	copied              // it is shown
+	search              // it is searched by the detectors when it is text
+)
+
+// quick reports what may be done with values of a slot.
+func (s *slot) quick() quick {
+	switch {
+	case s.owner:
+	case s.role == skipRole:
+		return copied
+	case s.role == fieldRole && s.treat.Text == nil && s.treat.Effect == plan.Show:
+		return copied
+	case s.role == fieldRole && s.treat.Text == nil && s.treat.Effect == plan.Detect:
+		return search
+	}
+	return no
 }
 
 // learnPair keeps the beginning of a name/value object, from its brace to its
@@ -112,7 +145,7 @@ func (s *shape) learnPair(lead []byte, sl slot) {
 			return
 		}
 		k = len(s.entries)
-		e := entry{slot: sl, next: k + 1, copied: sl.treat.Effect == plan.Show && sl.treat.Text == nil && !sl.owner}
+		e := entry{slot: sl, next: k + 1, quick: sl.quick()}
 		e.glue.set(lead)
 		s.entries = append(s.entries, e)
 		s.index[string(lead)] = k
@@ -130,7 +163,7 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 		return v, false, false, nil
 	}
 	m := &s.entries[k]
-	v += len(m.glue.text)
+	v += len(m.glue)
 	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
 		return v, false, false, nil
 	}
@@ -158,30 +191,26 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 	case effect == plan.Detect || t.Text != nil:
 		_, err = w.shown(v, under(t, e))
 	}
-	if err == nil && e.floor == plan.Show {
-		end = s.glidePairs(w.in, end)
+	if err == nil {
+		end = w.glidePairs(s, end, e.floor)
 	}
 	return end, true, true, err
 }
 
 // glidePairs passes over pairs behind a pair that was kept, for as long as they
-// are foreseen, plain text and shown.
-func (s *shape) glidePairs(in []byte, end int) int {
-	k, last := s.upcoming(), s.last
+// are foreseen and their values stay as they are.
+func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
+	in, k, last := w.in, s.upcoming(), s.last
 	for uint(k) < uint(len(s.entries)) && end < len(in) && in[end] == ',' {
 		m := &s.entries[k]
-		if !m.copied || !m.glue.stands(in, end+1) {
+		if m.quick == no || !m.glue.stands(in, end+1) {
 			break
 		}
-		v := end + 1 + len(m.glue.text)
-		if in[v] != '"' {
+		behind := w.stays(end+1+len(m.glue), m.quick, floor)
+		if behind < 0 || behind >= len(in) || in[behind] != '}' {
 			break
 		}
-		q := plainEnd(in, v+1)
-		if q+1 >= len(in) || in[q] != '"' || in[q+1] != '}' {
-			break
-		}
-		end, last, k = q+2, k, m.next
+		end, last, k = behind+1, k, m.next
 	}
 	s.last = last
 	return end

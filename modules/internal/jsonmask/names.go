@@ -181,12 +181,12 @@ type shape struct {
 }
 
 type entry struct {
-	raw    []byte // the name as written, quotes and colon included
-	glue   glue   // what stood between the value before and this one's
-	slot   slot
-	stamp  int
-	next   int  // entry that followed last time
-	copied bool // text as its value is copied, see slot.copied
+	raw   []byte // the name as written, quotes and colon included
+	glue  glue   // what stood between the value before and this one's
+	slot  slot
+	stamp int
+	next  int // entry that followed last time
+	quick quick
 }
 
 // shapeFor returns the shape of a table at the present depth, ready for an object.
@@ -333,7 +333,7 @@ func (s *shape) stampFor(folded string) int {
 
 // add learns a name.
 func (s *shape) add(sl slot, raw []byte, name, folded string) int {
-	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, copied: sl.copied()}
+	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, quick: sl.quick()}
 	if sl.folded {
 		e.stamp = s.groups[folded]
 	} else {

@@ -334,7 +334,7 @@ func (w *walker) unnamed(v int, e env) (end int, keep bool, err error) {
 func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 	c := w.in[v]
 	if c == '"' {
-		end, _, err := w.str(v)
+		end, escaped, err := w.str(v)
 		if err != nil || end == v+2 {
 			return end, err
 		}
@@ -343,8 +343,12 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 			w.replace(v, end, nullJSON)
 			return end, nil
 		}
-		w.value = appendDecoded(w.value[:0], w.in[v:end])
-		w.found = t.Mask.AppendString(w.found[:0], string(w.value))
+		text := w.in[v+1 : end-1]
+		if escaped {
+			w.value = appendDecoded(w.value[:0], w.in[v:end])
+			text = w.value
+		}
+		w.found = t.Mask.AppendString(w.found[:0], string(text))
 		w.put(v, end)
 		w.out = appendQuoted(w.out, w.found)
 		return end, nil
@@ -377,6 +381,9 @@ func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 		return end, err
 	}
 	text := w.in[v+1 : end-1]
+	if !escaped && harmless(text) {
+		return end, nil
+	}
 	if escaped {
 		w.value = appendDecoded(w.value[:0], w.in[v:end])
 		text = w.value
