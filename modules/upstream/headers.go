@@ -6,22 +6,9 @@ package upstream
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-
-	"github.com/crmgate/crmgate/policy/mask"
 )
-
-// kept are the response headers that go through as they came. Everything else is
-// either removed (dropped) or read for personal data first.
-var kept = map[string]bool{
-	"Age": true, "Allow": true, "Content-Language": true, "Content-Type": true, "Date": true,
-	"Expires": true, "Pragma": true, "Retry-After": true, "Server": true, "Server-Timing": true,
-	"Set-Cookie": true, "Strict-Transport-Security": true, "Vary": true, "Www-Authenticate": true,
-	"X-Content-Type-Options": true, "X-Frame-Options": true, "Content-Security-Policy": true,
-	"Access-Control-Allow-Origin": true, "Access-Control-Allow-Credentials": true,
-	"Access-Control-Allow-Headers": true, "Access-Control-Allow-Methods": true,
-	"Access-Control-Expose-Headers": true, "Access-Control-Max-Age": true,
-}
 
 // dropped describe the body as it was: its length, its parts, its digests. A
 // digest of a phone number is the phone number to whoever can count to 10^10
@@ -32,27 +19,32 @@ var dropped = []string{
 	"Trailer", "Refresh", "Content-Location", "X-Amz-Meta-Hash",
 }
 
-// cleanResponse returns the header of a rewritten answer.
+// cleanResponse returns the header of a rewritten answer. Every name and every
+// value is read for personal data: it is masked where it stands, or taken out
+// with what carries it where it is encoded (leak L12).
 func cleanResponse(in http.Header, req *http.Request) http.Header {
 	out := in.Clone()
+	endHop(out)
 	for _, name := range dropped {
 		out.Del(name)
 	}
 	for name, values := range out {
 		switch {
-		case kept[name]:
 		case name == "Location" || name == "Link":
 			for i, v := range values {
-				values[i] = scrub(sameHost(v, req.URL.Host, req.Host))
+				values[i] = scrub(name, sameHost(v, req.URL.Host, req.Host))
 			}
-		case isDigestName(name):
+		case name == "Set-Cookie":
+			out[name] = slices.DeleteFunc(values, personalCookie)
+		case isDigestName(name) || personal(name):
 			delete(out, name)
 		default:
 			for i, v := range values {
-				values[i] = scrub(v)
+				values[i] = scrub(name, v)
 			}
 		}
 	}
+	uncache(out)
 	out.Set("Cache-Control", "private, no-cache")
 	out.Add("Vary", "Cookie, Authorization")
 	out.Set("X-Content-Type-Options", "nosniff")
@@ -63,26 +55,62 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 // makes a browser ask again before it shows a copy: who a person is to the gate
 // can change between two requests (leaks L07, L14).
 func private(h http.Header) {
-	cc := strings.ToLower(joined(h.Values("Cache-Control")))
-	if !strings.Contains(cc, "private") && !strings.Contains(cc, "no-store") {
+	endHop(h)
+	uncache(h)
+	if !isPrivate(h.Values("Cache-Control")) {
 		h.Set("Cache-Control", "private, no-cache")
 	}
 	h.Add("Vary", "Cookie, Authorization")
 }
 
+// isPrivate says whether no shared cache may keep what comes with these
+// directives. private with names of headers after it lets the body be kept.
+func isPrivate(values []string) bool {
+	found := false
+	for part := range strings.SplitSeq(strings.ToLower(joined(values)), ",") {
+		switch part, _, _ = strings.Cut(strings.TrimSpace(part), "="); part {
+		case "public", "s-maxage":
+			return false
+		}
+	}
+	for part := range strings.SplitSeq(strings.ToLower(joined(values)), ",") {
+		part = strings.TrimSpace(part)
+		found = found || part == "private" || part == "no-store"
+	}
+	return found
+}
+
+// endHop removes Connection and what it names, so that the proxy, which does the
+// same, does not remove what is set from here on (leak L17).
+func endHop(h http.Header) {
+	for _, line := range h.Values("Connection") {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	h.Del("Connection")
+}
+
+// uncache removes what tells caches other than the browser to keep an answer,
+// whatever Cache-Control says (RFC 9213 and what came before it; leak L14).
+func uncache(h http.Header) {
+	for name := range h {
+		if name == "Surrogate-Control" || name == "Edge-Control" || name == "X-Accel-Expires" ||
+			strings.HasSuffix(name, "-Cache-Control") {
+			delete(h, name)
+		}
+	}
+}
+
 // isDigestName recognises headers that carry a digest under a name of their own.
 func isDigestName(name string) bool {
 	n := strings.ToLower(name)
-	return strings.HasSuffix(n, "-hash") || strings.HasSuffix(n, "-md5") || strings.Contains(n, "digest") ||
-		strings.Contains(n, "checksum") || strings.HasSuffix(n, "-etag")
-}
-
-// scrub masks what looks like personal data in a header's value.
-func scrub(v string) string {
-	if out, n := mask.Detect(nil, []byte(v)); n > 0 {
-		return string(out)
+	for _, word := range []string{"hash", "md5", "digest", "checksum", "etag", "sha1", "sha2", "sha3", "sha5", "sha-", "crc32"} {
+		if strings.Contains(n, word) {
+			return true
+		}
 	}
-	return v
+	return false
 }
 
 // sameHost points an absolute link to the CRM's own address back to the gate:

@@ -65,7 +65,7 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 		_ = res.Body.Close()
 		return notVisible(req, p, d)
 	}
-	if res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified {
+	if bodiless(res.StatusCode) {
 		out.Body, out.ContentLength = http.NoBody, 0
 		_ = res.Body.Close()
 		return &out
@@ -89,6 +89,18 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
 	}
 	return t.stream(req, res, &out, plain, d, p)
+}
+
+// bodiless says whether an answer of this status goes out without a body. What
+// comes with a redirect is for people whose browser does not follow it, and tells
+// the address once more (leak L12).
+func bodiless(status int) bool {
+	switch status {
+	case http.StatusNoContent, http.StatusNotModified, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
 }
 
 // plainBody undoes the content coding. A body without one may be of any length,

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/crmgate/crmgate/policy/mask"
+)
+
+// plain are the headers whose values are numbers and times that look like
+// somebody's number to a detector, and what they may look like.
+var plain = map[string]*regexp.Regexp{
+	"Age":                       regexp.MustCompile(`^[0-9]{1,9}$`),
+	"Access-Control-Max-Age":    regexp.MustCompile(`^-?[0-9]{1,9}$`),
+	"Retry-After":               regexp.MustCompile(`^[0-9]{1,9}$`),
+	"Strict-Transport-Security": regexp.MustCompile(`(?i)^max-age="?[0-9]{1,9}"?( *; *(includesubdomains|preload))*$`),
+}
+
+// encoded are stretches that may be base64, of either alphabet.
+var encoded = regexp.MustCompile(`[A-Za-z0-9+/_-]{12,}`)
+
+// scrub masks what looks like personal data in a header's value. Where the value
+// holds it encoded, or is the type of the body, nothing of it is left.
+func scrub(name, v string) string {
+	out, n := mask.Detect(nil, []byte(v))
+	switch {
+	case n > 0 && name == "Content-Type":
+		return "application/json"
+	case n > 0 && plain[name] != nil && plain[name].MatchString(v):
+		return v
+	case hides(v):
+		return mask.FullText
+	case n > 0:
+		return string(out)
+	}
+	return v
+}
+
+// personal says whether s, as it stands or decoded, looks like personal data.
+func personal(s string) bool { return found(s) || hides(s) }
+
+func found(s string) bool {
+	_, n := mask.Detect(nil, []byte(s))
+	return n > 0
+}
+
+// hides says whether s is personal data once its escapes or its base64 are undone.
+func hides(s string) bool {
+	if strings.Contains(s, "%") {
+		if u, err := url.PathUnescape(s); err == nil && u != s && found(u) {
+			return true
+		}
+	}
+	for _, run := range encoded.FindAllString(s, -1) {
+		if text := decode64(run); text != "" && found(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// decode64 returns the text that s is the base64 of, "" when it is not that of a
+// text.
+func decode64(s string) string {
+	s = strings.NewReplacer("-", "+", "_", "/").Replace(s)
+	raw, err := base64.RawStdEncoding.DecodeString(s)
+	if err != nil || !utf8.Valid(raw) {
+		return ""
+	}
+	for _, c := range raw {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return ""
+		}
+	}
+	return string(raw)
+}
+
+// lifetime is what Max-Age of a cookie may be.
+var lifetime = regexp.MustCompile(`^-?[0-9]{1,9}$`)
+
+// personalCookie says whether a Set-Cookie line looks like personal data. Such a
+// cookie is dropped as a whole: a masked one would be somebody else's. Base64 is
+// not undone, since the signed tokens of sessions have times and addresses in them
+// that are their owner's.
+func personalCookie(line string) bool {
+	for i, part := range strings.Split(line, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch strings.ToLower(name) {
+		case "expires":
+			if i > 0 && isTime(value) {
+				continue
+			}
+		case "max-age":
+			if i > 0 && lifetime.MatchString(value) {
+				continue
+			}
+		}
+		if found(part) {
+			return true
+		}
+		if u, err := url.PathUnescape(part); err == nil && found(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTime says whether v is a time as headers have it, or as old cookies do.
+func isTime(v string) bool {
+	_, err := http.ParseTime(strings.ReplaceAll(strings.TrimSpace(v), "-", " "))
+	return err == nil
+}
