@@ -113,10 +113,7 @@ func (t *tree) unseen() bool {
 func (t *tree) format(p *plan.Plan, op *resource.Operation) (Reason, error) {
 	resp := op.Route.Response
 	switch resp.Format {
-	case resource.FormatJSON:
-		return "", nil
-	case resource.FormatNone:
-		p.Pass = true
+	case resource.FormatJSON, resource.FormatNone: // what comes where nothing was declared is read too
 		return "", nil
 	case resource.FormatPage:
 		p.Pass, p.Format = true, plan.Opaque
