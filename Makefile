@@ -11,7 +11,7 @@ FUZZTIME ?= 20s
 # Packages without Caddy: their tests, race included, take seconds.
 LEAN = $(shell $(GO) list ./policy/... ./modules/internal/... ./modules/state/embedded ./modules/state/redis ./modules/records/sqlite ./modules/records/postgres ./modules/portal ./cmd/internal/democrm)
 
-.PHONY: help run build test race fuzz bench check lint fmt golden validate xcaddy prerequisites
+.PHONY: help run build test race leaks fuzz bench check lint fmt golden validate xcaddy prerequisites
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: prerequisites build check validate ## everything: unit, race, goldens, int
 
 race: ## the race detector on the packages without Caddy
 	$(GO) test -race $(LEAN)
+
+leaks: ## the corpus of hostile answers: a line an id, last how many leak
+	@set -o pipefail; $(GO) test ./modules/integration -run '^TestLeaks$$' -count 1 -v | grep -vE '^(=== |--- PASS|PASS|ok )'
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s)
 	@scripts/fuzz $(FUZZTIME)
