@@ -7,6 +7,7 @@ package jsonmask
 // once, however the body is cut into chunks. It believes whatever it reads: the
 // value is walked strictly once it is there.
 type finder struct {
+	short  bool // a value did not fit; from the second time on it is looked for
 	active bool
 	matrix bool // the value is a matrix, which can be read in parts
 	off    int  // next byte to look at, from the masker's position

@@ -324,16 +324,18 @@ func (m *Masker) pushObject(v int, f frame, t table) error {
 	return m.push(v, f)
 }
 
-// unit checks the size of a unit, or has its end looked for when it fell short.
+// unit checks the size of a unit, or has its end looked for when it fell short
+// twice: most units need to be read on for once.
 func (m *Masker) unit(v, end int, err error) error {
 	switch {
 	case err == nil && end-v > m.lim.Record:
 		err = m.limit(v, "size of a record", m.lim.Record)
 	case errors.Is(err, errShort):
-		if !m.find.active {
-			m.find = finder{active: true, matrix: m.find.matrix, off: v - m.pos}
+		if m.find.short && !m.find.active {
+			m.find = finder{short: true, active: true, matrix: m.find.matrix, off: v - m.pos}
 			m.find.complete(m.in[m.pos:])
 		}
+		m.find.short = true
 		return err
 	}
 	m.find = finder{}

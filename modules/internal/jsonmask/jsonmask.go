@@ -27,6 +27,7 @@ import (
 type Masker struct {
 	walker
 	src    io.Reader
+	held   *buffers
 	frames []frame
 	state  state
 	pos    int   // in the window: behind what has been judged
@@ -70,21 +71,20 @@ func New(p *plan.Plan, v *plan.Viewer, l Limits) *Masker {
 
 // Reset makes m ready for the next body, after whatever became of the last one.
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
+	l = l.withDefaults()
 	if m.config == nil || m.plan != p {
 		m.config, m.shapes, m.stats = newConfig(p), nil, map[*plan.Treatment]*tally{}
+	}
+	if l.Name < m.lim.Name { // a name that was learned is not measured again
+		m.shapes, m.inner = nil, nil
 	}
 	for _, t := range m.stats {
 		*t = tally{}
 	}
-	m.viewer, m.lim = v, l.withDefaults()
-	if cap(m.in) > maxKept {
-		m.in = nil
-	}
-	if cap(m.out) > maxKept {
-		m.out = nil
-	}
-	m.in, m.final, m.base = m.in[:0], false, 0
+	m.viewer, m.lim = v, l
 	m.back(mark{})
+	m.giveBack()
+	m.final, m.base = false, 0
 	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, false, false
 	m.frames, m.state, m.pos = m.frames[:0], atStart, 0
 	m.find = finder{}
@@ -106,6 +106,7 @@ func (m *Masker) Plan() *plan.Plan { return m.plan }
 // *SyntaxError.
 func (m *Masker) Reader(src io.Reader) io.Reader {
 	m.src = src
+	m.take()
 	return reader{m}
 }
 
@@ -204,7 +205,7 @@ func (m *Masker) fill() error {
 		return nil
 	}
 	held := len(m.in) - m.pos
-	if !m.find.active && held > m.lim.Name+maxGap+3*chunk {
+	if !m.find.short && held > m.lim.Name+maxGap+3*chunk {
 		return m.limit(m.pos, "white space between values", maxGap)
 	}
 	if held > m.lim.Record+m.lim.Name+maxGap {

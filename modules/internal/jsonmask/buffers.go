@@ -1,0 +1,37 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonmask
+
+import "sync"
+
+// buffers are the window and the output of a masker while it reads a body. They
+// go from one to the next, whatever its plan: a masker that is new then has
+// nothing large to make. Bytes beyond the length of a buffer are never read.
+type buffers struct{ in, out []byte }
+
+var spare = sync.Pool{New: func() any {
+	return &buffers{in: make([]byte, 0, 2*chunk), out: make([]byte, 0, 2*chunk)}
+}}
+
+// take gives m buffers unless it has some.
+func (m *Masker) take() {
+	if m.held != nil {
+		return
+	}
+	m.held, _ = spare.Get().(*buffers)
+	m.in, m.out = m.held.in[:0], m.held.out[:0]
+}
+
+// giveBack takes the buffers from m. One that a large body made grow is left to
+// the collector.
+func (m *Masker) giveBack() {
+	if m.held == nil {
+		return
+	}
+	if cap(m.in) <= maxKept && cap(m.out) <= maxKept {
+		m.held.in, m.held.out = m.in[:0], m.out[:0]
+		spare.Put(m.held)
+	}
+	m.held, m.in, m.out = nil, nil, nil
+}
