@@ -40,7 +40,6 @@ type exchange struct {
 	discreet bool // carries credentials: to be left out of Caddy's logs
 	session  *session.Session
 
-	refused bool
 	audited bool
 }
 
@@ -81,7 +80,6 @@ var stages = []stage{
 
 // refuse answers the request and ends it.
 func (x *exchange) refuse(reason policy.Reason, detail string) step {
-	x.refused = true
 	x.d.Allow, x.d.Reason, x.d.Detail = false, reason, detail
 	x.d.Facts.Status = reason.Status()
 	x.app.Refuse(x.w, x.r, x.d, reason)
