@@ -130,7 +130,7 @@ func (d *decoder) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		d.err = err
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return 0, err
 		}
 	}
@@ -154,10 +154,10 @@ func (d *decoder) next(p []byte) (int, error) {
 	}
 	n, err := d.stream.Read(p)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		if _, err := d.in.Peek(1); err == nil {
 			return n, ErrTrailing
-		} else if err != io.EOF {
+		} else if !errors.Is(err, io.EOF) {
 			return n, fmt.Errorf("reading body: %w", err)
 		}
 	case err != nil:
@@ -170,7 +170,7 @@ func (d *decoder) damage(err error) error {
 	if d.failed != nil {
 		return fmt.Errorf("reading body: %w", d.failed)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
