@@ -187,7 +187,8 @@ func (r *leakRun) one(way leakWay) {
 		return
 	}
 	found := findCanaries(g.raw)
-	if !bytes.Contains(g.raw, g.plain) {
+	found = append(found, findCanaries(g.body)...)
+	if !bytes.Equal(g.body, g.plain) {
 		found = append(found, findCanaries(g.plain)...)
 	}
 	found = append(found, findCanaries([]byte(headerText(g.header)+headerText(g.trailer)))...)
@@ -277,5 +278,5 @@ func (r *leakRun) bare() bool {
 	}
 	w := &leakWire{addr: quiet.site.hosts["bare"], pool: quiet.site.pool}
 	g, err := w.send(r.c.Ask.Method, r.c.Ask.Path, h, r.c.Ask.Body)
-	return err == nil && len(findCanaries(append(g.raw, g.body...))) > 0
+	return err == nil && len(findCanaries(g.raw))+len(findCanaries(g.body)) > 0
 }
