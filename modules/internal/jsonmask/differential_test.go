@@ -37,8 +37,9 @@ var viewer = &plan.Viewer{
 
 // compare holds one masker to the oracle for one document.
 func compare(m *Masker, p *plan.Plan, doc []byte, r *rand.Rand) (fault string) {
-	want, wantErr := runOracle(p, viewer, doc)
-	m.Reset(p, viewer, Limits{})
+	pushed := r.IntN(2) == 0
+	want, wantErr := runOracle(p, viewer, doc, pushed)
+	m.Reset(p, viewer, Limits{Pushed: pushed})
 	got, err := io.ReadAll(m.Reader(&chopped{r, doc, 1 + r.IntN(40)}))
 	switch {
 	case wantErr == nil && err != nil:
@@ -70,8 +71,9 @@ func TestDifferential(t *testing.T) {
 	for seed := range plans {
 		g := newGenerator(seed)
 		m := New(g.plan, viewer, Limits{})
-		for k := range 20 {
-			doc := []byte(g.damage(g.document(g.plan.Root)))
+		for k := range 12 {
+			whole := g.document(g.plan.Root)
+			doc := []byte(g.damage(whole))
 			if fault := compare(m, g.plan, doc, g.Rand); fault != "" {
 				t.Fatalf("plan %d, document %d: another answer than decoding, masking and comparing gives\n%s\n%s", seed, k, doc, fault)
 			}
@@ -79,6 +81,12 @@ func TestDifferential(t *testing.T) {
 				accepted++
 			} else {
 				refused++
+			}
+			for range 3 { // what was just learned, and then something that is almost it
+				doc := []byte(g.damage(whole))
+				if fault := compare(m, g.plan, doc, g.Rand); fault != "" {
+					t.Fatalf("plan %d, behind document %d: another answer than decoding, masking and comparing gives\n%s\n%s\n%s", seed, k, whole, doc, fault)
+				}
 			}
 		}
 	}

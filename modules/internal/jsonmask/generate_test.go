@@ -25,8 +25,8 @@ func compiled(s mask.Spec) *mask.Func {
 // generator makes random plans and documents that mostly fit them.
 type generator struct {
 	*rand.Rand
-	plan  *plan.Plan
-	depth int
+	plan    *plan.Plan
+	regular bool // documents are written without blanks and escapes, names in one order
 }
 
 var (
@@ -119,6 +119,7 @@ func (g *generator) node(depth int) *plan.Node {
 
 func newGenerator(seed uint64) *generator {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7))}
+	g.regular = g.IntN(2) == 0
 	g.plan = &plan.Plan{Fallback: g.entity(), MaxRows: pick(g, 0, 0, 0, 1, 2)}
 	if g.IntN(10) > 0 {
 		g.plan.Root = g.node(3)
@@ -136,13 +137,13 @@ func (g *generator) document(n *plan.Node) string {
 }
 
 func (g *generator) space(b *strings.Builder) {
-	if g.IntN(4) == 0 {
+	if !g.regular && g.IntN(4) == 0 {
 		b.WriteString(pick(g, " ", "\n", "\t ", "  \r\n"))
 	}
 }
 
 func (g *generator) text(b *strings.Builder, s string) {
-	if g.IntN(6) > 0 {
+	if g.regular || g.IntN(6) > 0 {
 		b.Write(appendQuoted(nil, []byte(s)))
 		return
 	}
@@ -210,7 +211,11 @@ func (g *generator) names(extra int, more ...string) []string {
 	for range g.IntN(extra + 1) {
 		out = append(out, pick(g, genNames...))
 	}
-	g.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	if g.regular {
+		slices.Sort(out)
+	} else {
+		g.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	}
 	return out
 }
 

@@ -87,6 +87,7 @@ func (w *walker) resolve(t *table, name, folded []byte) slot {
 		return w.pairSlot(t, name, folded)
 	case matrixTable:
 		switch string(folded) {
+		case "": // not a name that a matrix can have declared
 		case t.matrix.At:
 			return slot{role: columnsRole, folded: true}
 		case t.matrix.Rows:

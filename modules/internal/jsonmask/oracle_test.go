@@ -4,109 +4,19 @@
 package jsonmask
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
-	"github.com/crmgate/crmgate/policy/resource"
 )
-
-// tree is a decoded value: the slow and obvious picture the masker is held to.
-type tree struct {
-	kind  byte // { [ " 0 t f n
-	text  string
-	names []string
-	kids  []*tree
-}
 
 var (
 	errOracleShape = errors.New("oracle: shape")
 	errOracleNames = errors.New("oracle: two spellings of a name")
 )
-
-// parse decodes strict JSON with another reader than the masker's own.
-func parse(doc []byte) (*tree, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(doc))
-	t, err := parseValue(d)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.ReadToken(); err != io.EOF {
-		return nil, errors.New("oracle: bytes behind the value")
-	}
-	return t, nil
-}
-
-func parseValue(d *jsontext.Decoder) (*tree, error) {
-	tok, err := d.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	t := &tree{kind: byte(tok.Kind())}
-	switch t.kind {
-	case '"', '0':
-		t.text = tok.String()
-	case '{', '[':
-		for byte(d.PeekKind()) != t.kind+2 {
-			if t.kind == '{' {
-				name, err := d.ReadToken()
-				if err != nil {
-					return nil, err
-				}
-				t.names = append(t.names, name.String())
-			}
-			kid, err := parseValue(d)
-			if err != nil {
-				return nil, err
-			}
-			t.kids = append(t.kids, kid)
-		}
-		_, err = d.ReadToken()
-	}
-	return t, err
-}
-
-func (t *tree) String() string {
-	var b strings.Builder
-	t.write(&b)
-	return b.String()
-}
-
-func (t *tree) write(b *strings.Builder) {
-	switch t.kind {
-	case '"':
-		b.Write(appendQuoted(nil, []byte(t.text)))
-	case '0':
-		b.WriteString(t.text)
-	case 't', 'f', 'n':
-		b.WriteString(map[byte]string{'t': "true", 'f': "false", 'n': "null"}[t.kind])
-	default:
-		b.WriteByte(t.kind)
-		for i, k := range t.kids {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			if t.kind == '{' {
-				b.Write(appendQuoted(nil, []byte(t.names[i])))
-				b.WriteByte(':')
-			}
-			k.write(b)
-		}
-		b.WriteByte(t.kind + 2)
-	}
-}
-
-func null() *tree            { return &tree{kind: 'n'} }
-func text(s string) *tree    { return &tree{kind: '"', text: s} }
-func fold(s string) string   { return resource.Fold(s) }
-func (t *tree) scalar() bool { return t.kind != '{' && t.kind != '[' }
 
 // oracle applies a plan to trees.
 type oracle struct {
@@ -114,6 +24,8 @@ type oracle struct {
 	c       *config
 	v       *plan.Viewer
 	level   int
+	pushed  bool // Limits.Pushed
+	drops   int
 	pending bool
 	counts  []map[string]int // records kept, by open scope
 	totals  [][]pendingTotal // by open scope
@@ -139,13 +51,13 @@ type oracleRecord struct {
 	mine []bool // for every owner named
 }
 
-func runOracle(p *plan.Plan, v *plan.Viewer, doc []byte) (*tree, error) {
+func runOracle(p *plan.Plan, v *plan.Viewer, doc []byte, pushed bool) (*tree, error) {
 	t, err := parse(doc)
 	if err != nil {
 		return nil, err
 	}
 	c := newConfig(p)
-	o := &oracle{p: p, c: c, v: v, pending: c.single}
+	o := &oracle{p: p, c: c, v: v, pushed: pushed, pending: c.single}
 	root := p.Root
 	if root == nil {
 		root = &plan.Node{}
@@ -170,6 +82,9 @@ func (o *oracle) open() {
 func (o *oracle) close(keep bool) {
 	n := len(o.counts) - 1
 	for _, t := range o.totals[n] {
+		if o.pushed && o.drops == 0 {
+			break
+		}
 		t.t.text = strconv.Itoa(o.counts[n][t.set])
 	}
 	if keep && n > 0 {
@@ -339,7 +254,7 @@ func (o *oracle) record(t *tree, r *plan.Record, w where) (*tree, bool, error) {
 	if r.Scalar != (t.kind == '"' || t.kind == '0') || !r.Scalar && t.kind != '{' {
 		return o.always(o.misplaced(t, w))
 	}
-	kept := 0
+	kept, drops := 0, o.drops
 	for _, c := range o.counts {
 		kept += c[r.Set]
 	}
@@ -371,6 +286,7 @@ func (o *oracle) record(t *tree, r *plan.Record, w where) (*tree, bool, error) {
 	}
 	if filtered(rows) && (len(rec.mine) == 0 || slices.Contains(rec.mine, false)) {
 		o.close(false)
+		o.drops = drops
 		return o.dropped(r, w)
 	}
 	o.close(true)
@@ -385,6 +301,7 @@ func (o *oracle) dropped(r *plan.Record, w where) (*tree, bool, error) {
 	if w.single && o.pending && filtered(r.Rows) {
 		return nil, false, ErrNotVisible
 	}
+	o.drops++
 	return nil, false, nil
 }
 
@@ -434,22 +351,6 @@ func inside(t *plan.Treatment, w where) where {
 		w.floor = plan.Detect
 	}
 	return w
-}
-
-func masked(k *tree, t *plan.Treatment) *tree {
-	switch {
-	case k.kind == 'n', k.kind == '"' && k.text == "":
-		return k
-	case k.kind == '"' && !t.Mask.Null():
-		return text(string(t.Mask.AppendString(nil, k.text)))
-	case k.kind == '0':
-		out, err := parse(t.Mask.Number([]byte(k.text)))
-		if err != nil {
-			panic(err)
-		}
-		return out
-	}
-	return null()
 }
 
 func (o *oracle) shown(k *tree, w where) (*tree, error) {
