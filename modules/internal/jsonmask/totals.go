@@ -41,7 +41,8 @@ func (w *walker) closeScope(keep bool) {
 		}
 		w.totals = w.totals[:len(w.totals)-1]
 		if keep && !w.standing() {
-			w.settle(t, strconv.AppendInt(nil, int64(counts[t.set]), 10))
+			w.value = strconv.AppendInt(w.value[:0], int64(counts[t.set]), 10)
+			w.settle(t, w.value)
 		}
 	}
 	if keep && last > 0 {
