@@ -50,6 +50,7 @@ type App struct {
 	watcher   *policyFile
 	portal    *portal.Portal
 	forbidden *Forbidden
+	pairNames [2]pairName
 
 	snapshot atomic.Pointer[Snapshot]
 	runtime  atomic.Pointer[runtime]

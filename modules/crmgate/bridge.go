@@ -72,6 +72,7 @@ func (a *App) checkBridges() error {
 		return fmt.Errorf("reading bridge adopt: the map %s describes no session of the CRM's own", a.resources.Name)
 	}
 	a.forbidden = NewForbidden(headers, a.resources.Credentials.Query)
+	a.pairNames = pairNames(a.resources.Credentials)
 	return nil
 }
 

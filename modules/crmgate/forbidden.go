@@ -5,6 +5,7 @@ package crmgate
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -15,26 +16,18 @@ import (
 //
 // The zero value forbids nothing.
 type Forbidden struct {
-	headers map[string]bool
-	queries map[string]bool
+	headers, queries names
 }
 
 // NewForbidden returns the set of the given header and query names.
 func NewForbidden(headers, queries []string) *Forbidden {
-	f := &Forbidden{headers: map[string]bool{}, queries: map[string]bool{}}
-	for _, h := range headers {
-		f.headers[foldName(h)] = true
-	}
-	for _, q := range queries {
-		f.queries[foldName(q)] = true
-	}
-	return f
+	return &Forbidden{headers: newNames(headers), queries: newNames(queries)}
 }
 
 // Carried says whether a request has any of the names, in its header or its query.
 func (f *Forbidden) Carried(h http.Header, rawQuery string) bool {
 	for name := range h {
-		if f.headers[foldName(name)] {
+		if f.headers.has(name) {
 			return true
 		}
 	}
@@ -45,7 +38,7 @@ func (f *Forbidden) Carried(h http.Header, rawQuery string) bool {
 // mention of one in Connection, so that no hop can be made to drop ours.
 func (f *Forbidden) StripHeaders(h http.Header) {
 	for name := range h {
-		if f.headers[foldName(name)] {
+		if f.headers.has(name) {
 			delete(h, name)
 		}
 	}
@@ -53,7 +46,7 @@ func (f *Forbidden) StripHeaders(h http.Header) {
 	for i, line := range conn {
 		keep := make([]string, 0, 2)
 		for token := range strings.SplitSeq(line, ",") {
-			if token = strings.TrimSpace(token); token != "" && !f.headers[foldName(token)] {
+			if token = strings.TrimSpace(token); token != "" && !f.headers.has(token) {
 				keep = append(keep, token)
 			}
 		}
@@ -67,34 +60,64 @@ func (f *Forbidden) StripQuery(raw string) string {
 	if raw == "" || len(f.queries) == 0 {
 		return raw
 	}
-	parts := strings.Split(raw, "&")
-	keep := parts[:0]
-	for _, part := range parts {
-		name, _, _ := strings.Cut(part, "=")
-		if !f.queries[foldName(unescapeName(name))] {
-			keep = append(keep, part)
-		}
+	carried := false
+	for part := range strings.SplitSeq(raw, "&") {
+		carried = carried || f.named(part)
 	}
-	return strings.Join(keep, "&")
+	if !carried {
+		return raw
+	}
+	parts := strings.Split(raw, "&")
+	return strings.Join(slices.DeleteFunc(parts, f.named), "&")
+}
+
+// named says whether a part of a query is one of the forbidden parameters.
+func (f *Forbidden) named(part string) bool {
+	name, _, _ := strings.Cut(part, "=")
+	return f.queries.has(unescapeName(name))
+}
+
+// names is a set of folded names.
+type names map[string]struct{}
+
+func newNames(list []string) names {
+	set := names{}
+	for _, n := range list {
+		set[foldName(n)] = struct{}{}
+	}
+	return set
+}
+
+// has says whether a name is in the set, in whatever spelling. It costs no
+// allocation for names of ordinary length.
+func (n names) has(name string) bool {
+	var buf [64]byte
+	_, ok := n[string(appendName(buf[:0], name))]
+	return ok
 }
 
 // foldName reduces a name to its letters and digits in lower case.
-func foldName(name string) string {
-	var b strings.Builder
+func foldName(name string) string { return string(appendName(nil, name)) }
+
+// appendName appends the folded name to dst.
+func appendName(dst []byte, name string) []byte {
 	for i := 0; i < len(name); i++ {
 		switch c := name[i]; {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			b.WriteByte(c)
+			dst = append(dst, c)
 		case c >= 'A' && c <= 'Z':
-			b.WriteByte(c + 'a' - 'A')
+			dst = append(dst, c+'a'-'A')
 		}
 	}
-	return b.String()
+	return dst
 }
 
 // unescapeName decodes a query name leniently: a bad escape stays as it is, so
 // that it can only fold to fewer names, never hide one.
 func unescapeName(name string) string {
+	if strings.IndexByte(name, '%') < 0 {
+		return name
+	}
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
 		if name[i] == '%' && i+2 < len(name) {

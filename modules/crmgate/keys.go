@@ -91,25 +91,37 @@ func (k *keyRing) open(key *records.CRMKey) (pair, error) {
 	return p, nil
 }
 
+// pairName is where one half of a key pair may stand.
+type pairName struct{ header, query names }
+
+// pairNames are the places of access key and secret key by the map.
+func pairNames(c resource.Credentials) (out [2]pairName) {
+	for i := range out {
+		out[i] = pairName{newNames(nil), newNames(nil)}
+		if len(c.Headers) > i {
+			out[i].header = newNames(c.Headers[i : i+1])
+		}
+		if len(c.Query) > i {
+			out[i].query = newNames(c.Query[i : i+1])
+		}
+	}
+	return out
+}
+
 // credentials finds a key pair in a request: in headers or in the query, names
 // compared folded. More than one value for a name is an error: nobody can say
 // which one the CRM would have taken.
 func (a *App) credentials(req *resource.Request) (access, secret string, found bool, err error) {
-	c := a.resources.Credentials
 	var values [2][]string
-	for i := range values {
-		if len(c.Headers) > i {
-			for name, v := range req.Header {
-				if foldName(name) == foldName(c.Headers[i]) {
-					values[i] = append(values[i], v...)
-				}
+	for i, n := range a.pairNames {
+		for name, v := range req.Header {
+			if n.header.has(name) {
+				values[i] = append(values[i], v...)
 			}
 		}
-		if len(c.Query) > i {
-			for name, v := range req.Query {
-				if foldName(name) == foldName(c.Query[i]) {
-					values[i] = append(values[i], v...)
-				}
+		for name, v := range req.Query {
+			if n.query.has(name) {
+				values[i] = append(values[i], v...)
 			}
 		}
 	}
