@@ -73,9 +73,10 @@ func plainEnd(in []byte, i int) int {
 	for ; i <= len(in)-8; i += 8 {
 		x := binary.LittleEndian.Uint64(in[i:])
 		// Flipping the second bit brings the quote to 0x20, right above the control
-		// characters, and nothing else below 0x21. The lowest marked byte is right;
-		// marks above it may be borrows.
-		m := ((x ^ 0x02*lows - 0x21*lows) | (x ^ '\\'*lows - lows) | x) & highs
+		// characters, and nothing else below 0x21. What is not ASCII keeps its high
+		// bit in one of the two. The lowest marked byte is right; marks above it may
+		// be borrows.
+		m := ((x ^ 0x02*lows - 0x21*lows) | (x ^ '\\'*lows - lows)) & highs
 		if m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
