@@ -78,7 +78,13 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int) {
 		if m.quick == no || !m.glue.stands(in, end) || s.stamps[m.stamp] == s.object {
 			break
 		}
-		behind := w.stays(end+len(m.glue), m.quick, floor)
+		v := end + len(m.glue)
+		var behind int
+		if m.quick == copied && floor == plan.Show && in[v] == '"' {
+			behind = textEnd(in, v) // what most values are, without another call
+		} else {
+			behind = w.stays(v, m.quick, floor)
+		}
 		if behind < 0 {
 			break
 		}
@@ -93,14 +99,15 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int) {
 // stays returns the end of the value at v when it is text, number or literal and
 // stays as it is, and -1 when that is not so, or not sure.
 func (w *walker) stays(v int, q quick, floor plan.Effect) int {
-	if w.in[v] == '"' {
-		end := plainEnd(w.in, v+1)
-		if end >= len(w.in) || w.in[end] != '"' || (q == search || floor == plan.Detect) && !harmless(w.in[v+1:end]) {
+	c := w.in[v]
+	if c == '"' {
+		end := textEnd(w.in, v)
+		if end >= 0 && (q == search || floor == plan.Detect) && !harmless(w.in[v+1:end-1]) {
 			return -1
 		}
-		return end + 1
+		return end
 	}
-	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
+	if c <= ' ' || c == '{' || c == '[' {
 		return -1
 	}
 	end, err := w.scalar(v)
@@ -108,6 +115,14 @@ func (w *walker) stays(v int, q quick, floor plan.Effect) int {
 		return -1
 	}
 	return end
+}
+
+// textEnd returns the end of the text at v when it is plain ASCII, else -1.
+func textEnd(in []byte, v int) int {
+	if end := plainEnd(in, v+1); end < len(in) && in[end] == '"' {
+		return end + 1
+	}
+	return -1
 }
 
 // quick says what may be done with a value on the quick way.
@@ -206,7 +221,13 @@ func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
 		if m.quick == no || !m.glue.stands(in, end+1) {
 			break
 		}
-		behind := w.stays(end+1+len(m.glue), m.quick, floor)
+		v := end + 1 + len(m.glue)
+		var behind int
+		if m.quick == copied && floor == plan.Show && in[v] == '"' {
+			behind = textEnd(in, v)
+		} else {
+			behind = w.stays(v, m.quick, floor)
+		}
 		if behind < 0 || behind >= len(in) || in[behind] != '}' {
 			break
 		}

@@ -348,9 +348,15 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 			w.value = appendDecoded(w.value[:0], w.in[v:end])
 			text = w.value
 		}
-		w.found = t.Mask.AppendString(w.found[:0], string(text))
 		w.put(v, end)
-		w.out = appendQuoted(w.out, w.found)
+		start := len(w.out)
+		w.out = t.Mask.AppendString(append(w.out, '"'), string(text))
+		if plainEnd(w.out, start+1) == len(w.out) {
+			w.out = append(w.out, '"')
+			return end, nil
+		}
+		w.found = append(w.found[:0], w.out[start+1:]...)
+		w.out = appendQuoted(w.out[:start], w.found)
 		return end, nil
 	}
 	end, err := w.skip(v)
