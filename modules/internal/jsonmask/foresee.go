@@ -150,15 +150,16 @@ func (s *slot) quick() quick {
 
 // learnPair keeps the beginning of a name/value object, from its brace to its
 // value, and what the name in it stands for.
-func (s *shape) learnPair(lead []byte, sl slot) {
+func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 	if !s.learn || len(lead) > maxGlue {
 		return
 	}
 	k, ok := s.index[string(lead)]
 	if !ok {
-		if len(s.entries) >= maxLearned {
+		if len(s.entries) >= maxLearned || w.learned >= maxLearnedAll {
 			return
 		}
+		w.learned++
 		k = len(s.entries)
 		e := entry{slot: sl, next: k + 1, quick: sl.quick()}
 		e.glue.set(lead)

@@ -197,6 +197,33 @@ func TestLimitsHoldForWhatIsLearned(t *testing.T) {
 	}
 }
 
+// TestLearningEnds holds that bodies whose names and pairs never come twice make
+// a masker neither grow nor err.
+func TestLearningEnds(t *testing.T) {
+	p := flat(map[string]*plan.Node{"list": pairsOf("attribute", "value")})
+	m := New(p, viewer, Limits{})
+	for k := range 40 {
+		var in, want strings.Builder
+		in.WriteString(`[{"z":1`)
+		want.WriteString(`[{"z":1`)
+		for i := range 300 {
+			fmt.Fprintf(&in, `,"n%dx%d":{"Phone":"%s","m%dx%d":1},"List%dx%d":"x"`, k, i, number, k, i, k, i)
+			fmt.Fprintf(&want, `,"n%dx%d":{"Phone":"+91XXXXXX3210","m%dx%d":1},"List%dx%d":"x"`, k, i, k, i, k, i)
+		}
+		got, err := m.Append(nil, []byte(in.String()+`,"List":[{"Attribute":"c`+fmt.Sprint(k)+`","Value":"x"}]}]`))
+		if wanted := want.String() + `,"List":[{"Attribute":"c` + fmt.Sprint(k) + `","Value":"x"}]}]`; err != nil || string(got) != wanted {
+			t.Fatalf("body %d: %v, %.200s", k, err, got)
+		}
+		if m.learned > maxLearnedAll {
+			t.Fatalf("body %d: %d names are kept: one sender's names fill the gateway", k, m.learned)
+		}
+		m.Reset(p, viewer, Limits{})
+	}
+	if m.learned < maxLearned {
+		t.Errorf("only %d names are kept: the test shows nothing", m.learned)
+	}
+}
+
 // TestNothingIsAllocatedOnceWarm holds the promise for the bodies that people
 // read most.
 func TestNothingIsAllocatedOnceWarm(t *testing.T) {

@@ -73,10 +73,11 @@ func New(p *plan.Plan, v *plan.Viewer, l Limits) *Masker {
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	l = l.withDefaults()
 	if m.config == nil || m.plan != p {
-		m.config, m.shapes, m.stats = newConfig(p), nil, map[*plan.Treatment]*tally{}
+		m.config, m.stats = newConfig(p), map[*plan.Treatment]*tally{}
+		m.forget()
 	}
 	if l.Name < m.lim.Name { // a name that was learned is not measured again
-		m.shapes, m.inner = nil, nil
+		m.forget()
 	}
 	for _, t := range m.stats {
 		*t = tally{}

@@ -155,6 +155,7 @@ func (w *walker) pairSlot(t *table, name, folded []byte) slot {
 
 const (
 	maxLearned      = 1024 // names of one table kept for the next object
+	maxLearnedAll   = 4096 // names and pairs of all tables
 	maxLearnedName  = 64   // bytes of such a name
 	maxLearnedDepth = 32   // nesting below which nothing is kept
 	maxShapes       = 8    // tables kept at each depth
@@ -208,6 +209,7 @@ func (w *walker) shapeFor(t table) *shape {
 		if len(list) == maxShapes {
 			i = int(w.turn) % maxShapes
 			w.turn++
+			w.learned -= len(list[i].entries)
 			list[i] = s
 		} else {
 			w.shapes[w.depth] = append(list, s)
@@ -216,6 +218,9 @@ func (w *walker) shapeFor(t table) *shape {
 	}
 	return list[i].begin()
 }
+
+// forget drops everything that was learned.
+func (w *walker) forget() { w.shapes, w.learned, w.inner = nil, 0, nil }
 
 func (s *shape) begin() *shape {
 	s.last, s.marked = -1, -1
@@ -306,7 +311,8 @@ func (s *shape) readName(w *walker, i int) (slot, int, error) {
 		}
 		err = s.mark(w, i, stamp)
 	}
-	if s.learn && len(s.entries) < maxLearned && len(name) <= maxLearnedName {
+	if s.learn && len(s.entries) < maxLearned && w.learned < maxLearnedAll && len(name) <= maxLearnedName {
+		w.learned++
 		k := s.add(sl, w.in[i:end], string(name), string(w.fold))
 		if !sl.folded {
 			err = s.mark(w, i, s.entries[k].stamp)

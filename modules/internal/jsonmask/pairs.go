@@ -50,7 +50,7 @@ func (w *walker) pair(s *shape, v int, e env) (int, bool, error) {
 	}
 	t, owner := w.pairTreat(base, e)
 	if m := w.pairs[base:]; len(m) == 2 && m[0].slot.role == nameRole && m[1].slot.role == valueRole && w.in[m[0].v] == '"' {
-		s.learnPair(w.in[v:m[1].v], slot{role: fieldRole, treat: t, owner: owner})
+		w.learnPair(s, w.in[v:m[1].v], slot{role: fieldRole, treat: t, owner: owner})
 	}
 	keep, err := w.writePair(base, t, e)
 	w.pairs = w.pairs[:base]

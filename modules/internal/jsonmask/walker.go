@@ -6,7 +6,6 @@ package jsonmask
 import (
 	"bytes"
 
-	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -22,17 +21,18 @@ type walker struct {
 	from  int
 	depth int // open arrays and objects
 
-	shapes [][]*shape // by depth
-	turn   uint
-	events []event
-	kept   int
-	drops  int
-	recs   []owner           // enclosing records, innermost last
-	pairs  []pairMember      // members of the pairs being read
-	cols   []*plan.Treatment // columns of the matrices being read
-	counts []int             // records kept: one count a set for each open scope
-	totals []total           // totals whose records are still being counted
-	wait   bool              // a single record is still to be judged
+	shapes  [][]*shape // by depth
+	turn    uint
+	learned int // entries of them all
+	events  []event
+	kept    int
+	drops   int
+	recs    []owner           // enclosing records, innermost last
+	pairs   []pairMember      // members of the pairs being read
+	cols    []*plan.Treatment // columns of the matrices being read
+	counts  []int             // records kept: one count a set for each open scope
+	totals  []total           // totals whose records are still being counted
+	wait    bool              // a single record is still to be judged
 
 	name, fold, found, value []byte // scratch
 
@@ -96,9 +96,12 @@ func (w *walker) object(i int, t table, e env) (int, error) {
 	return w.objectBy(i, t, e, nil)
 }
 
+// memberFunc walks the value at v of a member.
+type memberFunc func(w *walker, v int, s slot, e env) (end int, keep bool, err error)
+
 // objectBy walks the object at i; each is called for the value of every member,
 // where it is nil member.
-func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s slot, e env) (int, bool, error)) (int, error) {
+func (w *walker) objectBy(i int, t table, e env, each memberFunc) (int, error) {
 	s := w.shapeFor(t)
 	if err := w.open(i); err != nil {
 		return i, err
@@ -128,13 +131,7 @@ func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s s
 		if n > 1 && s.known {
 			s.entries[s.last].glue.set(w.in[lead:v])
 		}
-		var end int
-		var keep bool
-		if each == nil {
-			end, keep, err = w.member(v, sl, e)
-		} else {
-			end, keep, err = each(w, v, sl, e)
-		}
+		end, keep, err := w.valueOf(v, sl, e, each)
 		if err != nil {
 			return i, err
 		}
@@ -167,6 +164,14 @@ func (w *walker) objectBy(i int, t table, e env, each func(w *walker, v int, s s
 			return i, err
 		}
 	}
+}
+
+// valueOf walks the value at v of a member by each, or by member.
+func (w *walker) valueOf(v int, s slot, e env, each memberFunc) (int, bool, error) {
+	if each == nil {
+		return w.member(v, s, e)
+	}
+	return each(w, v, s, e)
 }
 
 // array walks the array at i; each is called for every element.
@@ -247,160 +252,6 @@ func (w *walker) member(v int, s slot, e env) (int, bool, error) {
 	}
 	end, err := w.skip(v)
 	return end, true, err
-}
-
-// treated walks the value of a field.
-func (w *walker) treated(v int, t *plan.Treatment, e env) (end int, keep bool, err error) {
-	effect := max(t.Effect, e.floor)
-	switch effect {
-	case plan.Show, plan.Detect:
-		if c := w.in[v]; effect == plan.Show && t.Text == nil && c != '{' && c != '[' {
-			end, err = w.scalar(v)
-			return end, true, err
-		}
-		end, err = w.shown(v, under(t, e))
-	case plan.Mask:
-		end, err = w.masked(v, t)
-	default:
-		if end, err = w.skip(v); err == nil {
-			w.event(t, true)
-		}
-		return end, false, err
-	}
-	return end, true, err
-}
-
-// under is what the value of a shown field has: a declared field in which
-// personal data is looked for has it looked for at any depth.
-func under(t *plan.Treatment, e env) env {
-	e.treat, e.single = t, false
-	if t.Effect == plan.Detect && t.Field != "" {
-		e.floor = plan.Detect
-	}
-	return e
-}
-
-// shown walks a value that is shown, or searched by the detectors.
-func (w *walker) shown(v int, e env) (int, error) {
-	switch c := w.in[v]; c {
-	case '{':
-		if e.pairs != nil {
-			return w.maybePair(v, e)
-		}
-		e.treat = nil
-		return w.object(v, table{kind: fieldTable, ent: e.ent}, e)
-	case '[':
-		return w.array(v, e, (*walker).unnamed)
-	case '"':
-		switch {
-		case e.treat.Text != nil:
-			return w.embedded(v, e.treat, e)
-		case max(e.treat.Effect, e.floor) == plan.Detect:
-			return w.detect(v, e.treat)
-		}
-	}
-	return w.scalar(v)
-}
-
-// unnamed walks a value that has no name of its own: an element of an array. It
-// is treated as the field it is in, or as an unknown field; where that would
-// hide it, it becomes null.
-func (w *walker) unnamed(v int, e env) (end int, keep bool, err error) {
-	if e.treat == nil {
-		e.treat = e.ent.Unknown
-		if e.treat == nil {
-			e.treat = closed.Unknown
-		}
-	}
-	t := e.treat
-	if t.Effect < plan.Mask || w.in[v] == '{' || w.in[v] == '[' {
-		end, err = w.shown(v, e)
-		return end, true, err
-	}
-	if t.Effect == plan.Mask {
-		end, err = w.masked(v, t)
-		return end, true, err
-	}
-	if end, err = w.scalar(v); err == nil && w.in[v] != 'n' {
-		w.replace(v, end, nullJSON)
-		w.event(t, true)
-	}
-	return end, true, err
-}
-
-// masked replaces the value at v. null and "" stay: there is nothing to hide,
-// and a person sees that there is something to fill in. Values that are neither
-// text nor number become null.
-func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
-	c := w.in[v]
-	if c == '"' {
-		end, escaped, err := w.str(v)
-		if err != nil || end == v+2 {
-			return end, err
-		}
-		w.event(t, false)
-		if t.Mask.Null() {
-			w.replace(v, end, nullJSON)
-			return end, nil
-		}
-		text := w.in[v+1 : end-1]
-		if escaped {
-			w.value = appendDecoded(w.value[:0], w.in[v:end])
-			text = w.value
-		}
-		w.put(v, end)
-		start := len(w.out)
-		w.out = t.Mask.AppendString(append(w.out, '"'), string(text))
-		if plainEnd(w.out, start+1) == len(w.out) {
-			w.out = append(w.out, '"')
-			return end, nil
-		}
-		w.found = append(w.found[:0], w.out[start+1:]...)
-		w.out = appendQuoted(w.out[:start], w.found)
-		return end, nil
-	}
-	end, err := w.skip(v)
-	if err != nil || c == 'n' {
-		return end, err
-	}
-	w.event(t, false)
-	if c == '-' || '0' <= c && c <= '9' {
-		w.replace(v, end, t.Mask.Number(w.in[v:end]))
-	} else {
-		w.replace(v, end, nullJSON)
-	}
-	return end, nil
-}
-
-// masksFully replaces the text v to end by the fixed mask.
-func (w *walker) masksFully(v, end int, t *plan.Treatment) {
-	w.put(v, end)
-	w.out = appendQuoted(w.out, []byte(mask.FullText))
-	w.event(t, false)
-}
-
-// detect masks what looks like personal data within the string at v. The
-// string is written anew only when something was found.
-func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
-	end, escaped, err := w.str(v)
-	if err != nil {
-		return end, err
-	}
-	text := w.in[v+1 : end-1]
-	if !escaped && harmless(text) {
-		return end, nil
-	}
-	if escaped {
-		w.value = appendDecoded(w.value[:0], w.in[v:end])
-		text = w.value
-	}
-	var n int
-	if w.found, n = mask.Detect(w.found[:0], text); n > 0 {
-		w.put(v, end)
-		w.out = appendQuoted(w.out, w.found)
-		w.event(t, false)
-	}
-	return end, nil
 }
 
 // child returns the walker for documents in strings, nil where they are nested
