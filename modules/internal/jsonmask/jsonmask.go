@@ -21,9 +21,11 @@ import (
 )
 
 // Masker rewrites one body after the other by one plan. It learns the names
-// that records have, so it pays to keep one for each plan and Reset it, in a
-// sync.Pool for instance. It must not be used by two goroutines at once. It keeps
-// names of members between bodies, never values.
+// that records have and how they follow each other, so it pays to keep one for
+// each plan and Reset it, in a sync.Pool for instance. What it learned makes it
+// quicker and nothing else: it gives what one that is new gives. It must not be
+// used by two goroutines at once. It keeps names of members and of pairs between
+// bodies, never values.
 type Masker struct {
 	walker
 	src    io.Reader
@@ -69,7 +71,8 @@ func New(p *plan.Plan, v *plan.Viewer, l Limits) *Masker {
 	return m
 }
 
-// Reset makes m ready for the next body, after whatever became of the last one.
+// Reset makes m ready for the next body, after whatever became of the last one,
+// and gives the buffers of that one to whichever masker comes next.
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	l = l.withDefaults()
 	if m.config == nil || m.plan != p {
