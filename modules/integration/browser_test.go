@@ -207,8 +207,7 @@ func browserHears(t *testing.T, s *site) {
 	p.open("/.crmgate/sign-in")
 	must[bool](p, `(() => { const s = document.createElement("script"); s.textContent = "0"; document.body.append(s); return true; })()`)
 	must[bool](p, `(() => { setTimeout(() => { throw new Error("on purpose"); }); console.error("on purpose"); return true; })()`)
-	p.open("/.crmgate/none")
-	for _, want := range []string{"Content Security Policy", "exception: ", "console.error", "status of 404 () " + s.Gateway + "/.crmgate/none"} {
+	heard := func(want string) {
 		eventually(t, soon, "the browser complains: "+want, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -217,6 +216,12 @@ func browserHears(t *testing.T, s *site) {
 			return len(p.messages) < n
 		})
 	}
+	// Before the page is left: a timer of a page that is gone throws nothing.
+	for _, want := range []string{"Content Security Policy", "exception: ", "console.error"} {
+		heard(want)
+	}
+	p.open("/.crmgate/none")
+	heard("status of 404 () " + s.Gateway + "/.crmgate/none")
 }
 
 // do acts on the page.
