@@ -57,6 +57,7 @@ func TestLockTargets(t *testing.T) {
 				}
 				w.clk.Advance(time.Minute)
 				l := mustLock(t, one, Lock{Target: c.target, Message: "stand by", By: "root", Ends: ends})
+				soon(t, "the lock to reach the other gateway", func() bool { return len(two.Locks()) == 1 })
 				for _, m := range []*Manager{one, two} {
 					wantLocked(t, m, adas, c.ada)
 					wantLocked(t, m, bobs, c.bob)
