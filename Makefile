@@ -26,13 +26,15 @@ build: ## bin/crmgate and bin/democrm
 prerequisites: ## what the tests start: installed as root, otherwise named
 	@scripts/prerequisites
 
+# One package's tests at a time: some of them measure how soon something happens.
 test: prerequisites build check validate ## everything: unit, race, goldens, integration, browser
-	$(GO) test $$($(GO) list ./... | grep -v /modules/integration)
+	$(GO) test -p 1 $$($(GO) list ./... | grep -v /modules/integration)
 	$(GO) test -timeout 20m ./modules/integration
 	@$(MAKE) --no-print-directory race
 
 race: ## the race detector on the packages without Caddy
-	$(GO) test -race $(LEAN)
+	$(GO) build -race $(LEAN)
+	$(GO) test -race -p 1 $(LEAN)
 
 leaks: ## the corpus of hostile answers: a line an id, last how many leak
 	@set -o pipefail; $(GO) test ./modules/integration -run '^TestLeaks$$' -count 1 -v | grep -vE '^(=== |--- PASS|PASS|ok )'
