@@ -4,7 +4,6 @@
 package jsonmask
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
