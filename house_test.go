@@ -136,7 +136,7 @@ var forbidden = []struct {
 	pattern *regexp.Regexp
 	inTests bool // forbidden in tests too
 }{
-	{"a path of one machine", regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])/work/`), true},
+	{"a path of one machine", regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])/(work|farm)/`), true},
 	{"a path of one machine", regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])/tmp/`), false},
 	{"a package registry's host", regexp.MustCompile(`proxy\.golang\.org|registry\.npmjs\.org|pypi\.org|deb\.debian\.org`), true},
 	{"something left undone", regexp.MustCompile(`\b(TODO|FIXME)\b`), true},
