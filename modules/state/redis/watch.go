@@ -198,7 +198,7 @@ func (h *hub) receive(sub *goredis.PubSub, out chan<- received) {
 // drain lets the reader end when nobody listens any more.
 func (h *hub) drain(messages <-chan received) {
 	go func() {
-		for range messages { //nolint:revive // the values are not wanted
+		for range messages { // the values are not wanted
 		}
 	}()
 }
