@@ -65,7 +65,7 @@ type Person struct {
 // form, or sealed bytes: never a clear secret.
 type Credential struct {
 	PersonID string
-	Kind     string // "password"
+	Kind     string // "password", "totp", "passkey/<id>", ...
 	Secret   []byte
 	Updated  time.Time // set by the store, UTC, microseconds
 }
@@ -109,6 +109,15 @@ type Store interface {
 	// PutCredential inserts or replaces; a person who does not exist is ErrNotFound.
 	PutCredential(ctx context.Context, c Credential) error
 	Credential(ctx context.Context, personID, kind string) (Credential, error)
+	Credentials(ctx context.Context, personID string) ([]Credential, error) // ordered by kind
+	// SwapCredential writes c only if the stored secret equals old, as one atomic
+	// act; with old nil only if there is none. Otherwise ErrConflict, also when the
+	// credential is gone: what was deleted meanwhile is never brought back. A person
+	// who does not exist is ErrNotFound or, with an old secret, ErrConflict.
+	SwapCredential(ctx context.Context, c Credential, old []byte) error
+	// DropCredential deletes only if the stored secret equals old, as one atomic act;
+	// otherwise ErrConflict, also when there is none.
+	DropCredential(ctx context.Context, personID, kind string, old []byte) error
 	// DeleteCredential deletes; one that is not there is no error.
 	DeleteCredential(ctx context.Context, personID, kind string) error
 

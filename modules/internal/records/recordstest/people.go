@@ -154,33 +154,6 @@ func peopleOrdered(e *env) {
 	}
 }
 
-func credentialRoundTrip(e *env) {
-	s, ctx := e.open("a"), e.Context()
-	c := records.Credential{PersonID: "p1", Kind: "password", Secret: []byte("$argon2id$one")}
-	e.is("a credential of nobody", s.PutCredential(ctx, c), records.ErrNotFound)
-	must[records.Person](e, "adding")(s.PutPerson(ctx, person("p1", "a@example.com")))
-	_, err := s.Credential(ctx, "p1", "password")
-	e.is("reading a credential not set", err, records.ErrNotFound)
-	for _, secret := range [][]byte{[]byte("$argon2id$one"), []byte("$argon2id$two"), {0, 1, 0xff, 0}, {}} {
-		c.Secret = secret
-		e.ok("setting a credential", s.PutCredential(ctx, c))
-		got := must[records.Credential](e, "reading a credential")(s.Credential(ctx, "p1", "password"))
-		if !bytes.Equal(got.Secret, secret) || got.PersonID != "p1" || got.Kind != "password" {
-			e.Errorf("a credential was set to %q and read as %+v", secret, got)
-		}
-		e.fresh("Updated", got.Updated)
-	}
-	c.Kind = "totp"
-	e.ok("setting another kind", s.PutCredential(ctx, c))
-	e.ok("deleting", s.DeleteCredential(ctx, "p1", "password"))
-	e.ok("deleting again", s.DeleteCredential(ctx, "p1", "password"))
-	e.ok("deleting under a key nobody can have", s.DeleteCredential(ctx, "\x00", "password"))
-	_, err = s.Credential(ctx, "p1", "password")
-	e.is("reading a deleted credential", err, records.ErrNotFound)
-	must[records.Credential](e, "reading the other kind")(s.Credential(ctx, "p1", "totp"))
-	e.is("a credential without kind", s.PutCredential(ctx, records.Credential{PersonID: "p1"}), records.ErrInvalid)
-}
-
 func crmKeyRoundTrip(e *env) {
 	s, ctx := e.open("a"), e.Context()
 	k := records.CRMKey{PersonID: "p1", Lookup: "look-1", Sealed: []byte{0, 1, 2, 0xff}}

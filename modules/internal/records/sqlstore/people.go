@@ -131,57 +131,6 @@ func (s *Store) People(ctx context.Context) ([]records.Person, error) {
 	return out, nil
 }
 
-// PutCredential implements records.Store.
-func (s *Store) PutCredential(ctx context.Context, c records.Credential) error {
-	const doing = "writing a credential"
-	if err := checkKeys("the person's id", c.PersonID, "the kind", c.Kind); err != nil {
-		return s.fail(doing, err)
-	}
-	return s.write(ctx, doing, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO crmgate_credential (account, person_id, kind, secret, updated)
-			VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (account, person_id, kind) DO UPDATE SET secret = excluded.secret, updated = excluded.updated`,
-			s.cfg.Account, c.PersonID, c.Kind, nonNil(c.Secret), micros(s.now()))
-		return err
-	})
-}
-
-func nonNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
-}
-
-// Credential implements records.Store.
-func (s *Store) Credential(ctx context.Context, personID, kind string) (records.Credential, error) {
-	const doing = "reading a credential"
-	if err := findable(personID, kind); err != nil {
-		return records.Credential{}, s.fail(doing, err)
-	}
-	c := records.Credential{PersonID: personID, Kind: kind}
-	var updated int64
-	err := s.cfg.Read.QueryRowContext(ctx, `SELECT secret, updated FROM crmgate_credential
-		WHERE account = $1 AND person_id = $2 AND kind = $3`, s.cfg.Account, personID, kind).Scan(&c.Secret, &updated)
-	if err != nil {
-		return records.Credential{}, s.fail(doing, err)
-	}
-	c.Updated = fromMicros(updated)
-	return c, nil
-}
-
-// DeleteCredential implements records.Store.
-func (s *Store) DeleteCredential(ctx context.Context, personID, kind string) error {
-	if findable(personID, kind) != nil {
-		return s.Ping(ctx)
-	}
-	return s.write(ctx, "deleting a credential", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM crmgate_credential WHERE account = $1 AND person_id = $2 AND kind = $3`,
-			s.cfg.Account, personID, kind)
-		return err
-	})
-}
-
 // PutCRMKey implements records.Store.
 func (s *Store) PutCRMKey(ctx context.Context, k records.CRMKey) error {
 	const doing = "writing a key of the CRM"
