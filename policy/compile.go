@@ -338,6 +338,7 @@ func (c *compiler) checkSettings() {
 		}
 		seen[foldEmail(email)] = true
 	}
+	c.checkSignIn()
 	p := c.d.Settings.Password
 	if need := p.MinUpper + p.MinLower + p.MinDigits + p.MinSpecial; need > p.MaxLength {
 		c.fault("/settings/password", fmt.Sprintf("a password needs %d characters of certain kinds and may have %d", need, p.MaxLength), "raise max_length or ask for less")
@@ -345,10 +346,44 @@ func (c *compiler) checkSettings() {
 	if p.MinLength > p.MaxLength {
 		c.fault("/settings/password/min_length", "min_length is above max_length", "raise max_length")
 	}
+	if p.MaxAge > 0 && p.MinAge >= p.MaxAge {
+		c.fault("/settings/password/min_age", "min_age is not below max_age: a password could have to be changed and could not", "write a shorter time, or off")
+	}
 	if t := c.d.Settings.Throttle; t.Wait > t.MaxWait {
 		c.fault("/settings/throttle/wait", "wait is longer than max_wait", "raise max_wait")
 	}
 	if s := c.d.Settings.Session; s.Absolute > 0 && s.Idle > s.Absolute {
 		c.fault("/settings/session/idle", "idle is longer than absolute and would never be reached", "write a shorter time, or off")
+	}
+}
+
+// checkSignIn holds the names and times of settings.sign_in against each other.
+func (c *compiler) checkSignIn() {
+	s := &c.d.Settings.SignIn
+	for i, id := range s.SecondFactor.Roles {
+		if c.set.roles[id] == nil {
+			c.fault("/settings/sign_in/second_factor/roles/"+strconv.Itoa(i), fmt.Sprintf("unknown role %q", id), "use one of "+shape.Near(slices.Collect(maps.Keys(c.set.roles)), id))
+		}
+	}
+	if f := s.SecondFactor; f.ResendGap >= f.CodeLifetime {
+		c.fault("/settings/sign_in/second_factor/resend_gap", "resend_gap is not below code_lifetime: a code would be over before another one can be had", "write a shorter time")
+	}
+	if len(s.BreakGlass) > 0 && s.Provider == "" {
+		c.fault("/settings/sign_in/break_glass", "break_glass without a provider: there is nothing to break", "name the provider, or take the key out")
+	}
+	names, users := map[string]bool{}, map[string]string{}
+	for i, p := range s.Profiles {
+		at := "/settings/sign_in/profiles/" + strconv.Itoa(i)
+		if names[p.Name] {
+			c.fault(at+"/name", fmt.Sprintf("the profile %q is here twice", p.Name), "give one another name")
+		}
+		names[p.Name] = true
+		for j, u := range p.Users {
+			if other, taken := users[foldEmail(u)]; taken {
+				c.fault(at+"/users/"+strconv.Itoa(j), fmt.Sprintf("%q is in the profile %q already", u, other), "keep each person in one profile")
+				continue
+			}
+			users[foldEmail(u)] = p.Name
+		}
 	}
 }

@@ -207,11 +207,6 @@ type Session struct {
 	Absolute Duration `yaml:"absolute"` // since sign-in
 }
 
-// SignIn holds what concerns signing in.
-type SignIn struct {
-	MaxSessions int `yaml:"max_sessions"` // a person's concurrent sessions; 0: not limited
-}
-
 // Network holds the address rules. An empty list does not restrict; lists of
 // several levels must all hold.
 type Network struct {
@@ -240,13 +235,22 @@ type Reputation struct {
 
 // Password holds the rules for passwords the gate keeps.
 type Password struct {
-	MinLength      int  `yaml:"min_length"`
-	MaxLength      int  `yaml:"max_length"`
-	MinUpper       int  `yaml:"min_upper"`
-	MinLower       int  `yaml:"min_lower"`
-	MinDigits      int  `yaml:"min_digits"`
-	MinSpecial     int  `yaml:"min_special"`
-	ForbidPersonal bool `yaml:"forbid_personal"` // no part of the name or e-mail address
+	MinLength      int    `yaml:"min_length"`
+	MaxLength      int    `yaml:"max_length"`
+	MinUpper       int    `yaml:"min_upper"`
+	MinLower       int    `yaml:"min_lower"`
+	MinDigits      int    `yaml:"min_digits"`
+	MinSpecial     int    `yaml:"min_special"`
+	Special        string `yaml:"special,omitempty"` // the only special characters allowed; "": every one
+	ForbidPersonal bool   `yaml:"forbid_personal"`   // no part of the name or e-mail address
+
+	History  int      `yaml:"history"` // earlier passwords that may not come back
+	MaxAge   Duration `yaml:"max_age"` // 0: no limit
+	MinAge   Duration `yaml:"min_age"`
+	MinScore int      `yaml:"min_score"`          // zxcvbn, 0 to 4
+	Breached string   `yaml:"breached,omitempty"` // file of SHA-1 hashes, sorted
+
+	ResetAfterAdminChange bool `yaml:"reset_after_admin_change"`
 }
 
 // Throttle limits failed sign-ins: after Failures within Within the next try
@@ -262,9 +266,9 @@ type Throttle struct {
 func DefaultSettings() Settings {
 	return Settings{
 		Session:  Session{Idle: Duration(30 * time.Minute), Absolute: Duration(12 * time.Hour)},
-		SignIn:   SignIn{MaxSessions: 10},
+		SignIn:   defaultSignIn(),
 		Network:  Network{Reputation: Reputation{Tor: "block_sign_in", AnonymousProxy: "block_sign_in", Hosting: "block_sign_in", VPN: "block_sign_in", Residential: "block_sign_in"}, AllowListWins: true},
-		Password: Password{MinLength: 12, MaxLength: 128, ForbidPersonal: true},
+		Password: Password{MinLength: 12, MaxLength: 128, ForbidPersonal: true, ResetAfterAdminChange: true},
 		Throttle: Throttle{Failures: 5, Within: Duration(5 * time.Minute), Wait: Duration(30 * time.Second), MaxWait: Duration(15 * time.Minute)},
 	}
 }

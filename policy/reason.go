@@ -25,6 +25,7 @@ const (
 	Deactivated        Reason = "deactivated"         // admin: the person is not active
 	WrongCredentials   Reason = "wrong_credentials"   // person: sign-in failed
 	SecondFactor       Reason = "second_factor"       // person: a second factor is due
+	StepUp             Reason = "step_up"             // person: prove it once more before a sensitive act
 	CrossSite          Reason = "cross_site"          // client: a state-changing request from another site
 	Unmapped           Reason = "unmapped"            // integrator: the map has no route for this
 	Unreadable         Reason = "unreadable"          // integrator: the map cannot read this request
@@ -67,6 +68,7 @@ var reasons = map[Reason]struct {
 	Deactivated:        {401, "Please sign in."},
 	WrongCredentials:   {401, "E-mail or password is not right."},
 	SecondFactor:       {401, "A second step is needed to sign in."},
+	StepUp:             {401, "Please confirm that it is you."},
 	CrossSite:          {403, "The request came from another site and was refused."},
 	Unmapped:           {403, "You do not have access to this."},
 	Unreadable:         {400, "The request cannot be processed."},

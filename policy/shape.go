@@ -79,19 +79,9 @@ var settingsShape = section(
 		key{Name: "idle", Shape: span(5*time.Minute, 24*time.Hour, true), Default: "30m", Example: "15m", Doc: "Sign-out after this time without activity; background polling is no activity."},
 		key{Name: "absolute", Shape: span(15*time.Minute, 720*time.Hour, true), Default: "12h", Example: "8h", Doc: "Sign-out this long after sign-in, whatever happens."},
 	)},
-	key{Name: "sign_in", Example: "{max_sessions: 3}", Doc: "Signing in.", Shape: section(
-		key{Name: "max_sessions", Shape: number(0, 100), Default: "10", Example: "3", Doc: "Sessions a person may have at a time; 0 is no limit."},
-	)},
+	key{Name: "sign_in", Shape: signInShape, Example: "{max_sessions: 3}", Doc: "Signing in."},
 	key{Name: "network", Shape: networkShape, Example: "{account: {allow: [203.0.113.0/24]}}", Doc: "From where the account may be reached."},
-	key{Name: "password", Example: "{min_length: 14}", Doc: "Rules for passwords the gate keeps; checked when a password is set.", Shape: section(
-		key{Name: "min_length", Shape: number(8, 128), Default: "12", Example: "14", Doc: "Least number of characters."},
-		key{Name: "max_length", Shape: number(64, 1024), Default: "128", Example: "256", Doc: "Greatest number of characters."},
-		key{Name: "min_upper", Shape: number(0, 16), Default: "0", Example: "1", Doc: "Least number of capital letters."},
-		key{Name: "min_lower", Shape: number(0, 16), Default: "0", Example: "1", Doc: "Least number of small letters."},
-		key{Name: "min_digits", Shape: number(0, 16), Default: "0", Example: "1", Doc: "Least number of digits."},
-		key{Name: "min_special", Shape: number(0, 16), Default: "0", Example: "1", Doc: "Least number of other characters."},
-		key{Name: "forbid_personal", Shape: boolean, Default: "true", Example: "false", Doc: "Refuse passwords that hold a part of the person's name or e-mail address."},
-	)},
+	key{Name: "password", Shape: passwordShape, Example: "{min_length: 14}", Doc: "Rules for passwords the gate keeps; checked when a password is set."},
 	key{Name: "throttle", Example: "{failures: 3}", Doc: "How failed sign-ins are slowed down.", Shape: section(
 		key{Name: "failures", Shape: number(1, 100), Default: "5", Example: "3", Doc: "Failures allowed before waiting begins."},
 		key{Name: "within", Shape: span(time.Minute, 24*time.Hour, false), Default: "5m", Example: "10m", Doc: "The time the failures are counted over."},
