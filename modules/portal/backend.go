@@ -40,21 +40,45 @@ type Backend interface {
 // SignInRequest is one attempt.
 type SignInRequest struct {
 	Email    string // trimmed, 1 to 254 bytes of valid UTF-8, not otherwise checked
-	Password string // 1 to 1024 bytes, exactly as typed
+	Password string // 1 to 1024 bytes, exactly as typed; "" when Sealed is set
+	// Sealed is the encrypted password (a compact JWE, see package sealedform), at
+	// most 8 KiB; only with Entrances.Encrypt, and then always. Email was sent in
+	// clear beside it.
+	Sealed string
+	Device string // value of the trusted-device cookie, or ""; 16 to 256 bytes, not checked
+	Return string // where the person wants to go; has been through ReturnTarget
 	Client
 }
 
-// SignInResult is the outcome of a right password. At least one of Token and Next
-// is set; both when a session waits for its second step.
+// String keeps the password out of logs.
+func (SignInRequest) String() string { return "SignInRequest" }
+
+// SignInResult is what a proof led to: a session, or a step that is still due.
+// Exactly one of Token and Step is set; with Step there is no session yet.
 type SignInResult struct {
 	Token   string      // the new session's secret: 16 to 256 characters A-Z a-z 0-9 - _ . ~
 	Session SessionView // the new session
-	Next    string      // "" or NextSecondFactor
-	Methods []string    // with Next: how the step can be done, such as "totp", "passkey"
+	// Step is the secret of the pending sign-in, of the same shape as Token; Next is
+	// what is due: NextSecondFactor, NextEnrol or NextChangePassword.
+	Step    string
+	Next    string
+	Methods []string // with Next: how the step can be done, such as KindTOTP
+	// Device makes this browser a trusted one: a cookie value of the same shape, kept
+	// until DeviceEnds. "" leaves the cookie as it is.
+	Device     string
+	DeviceEnds time.Time
+	Return     string // where the browser goes at last; goes through ReturnTarget; "": the way the portal knows, or "/"
 }
 
-// NextSecondFactor is the value of SignInResult.Next when a second factor is due.
-const NextSecondFactor = "second_factor"
+// String keeps the secrets out of logs.
+func (r SignInResult) String() string { return "SignInResult next=" + r.Next }
+
+// What may be due before there is a session.
+const (
+	NextSecondFactor   = "second_factor"
+	NextEnrol          = "enrol"
+	NextChangePassword = "change_password"
+)
 
 // SessionView is what a person may see of a session of theirs. A zero time means
 // "no such limit" for IdleEnds and Expires.

@@ -87,9 +87,18 @@ type Options struct {
 	Title   string // what people call the CRM, shown on every page; default "your CRM"
 	Support string // whom to ask, such as an e-mail address; shown on refusals when set
 
-	// SecondFactor serves SecondFactorPath. Without it a person who needs a second
-	// step is refused.
-	SecondFactor http.Handler
+	// Each of these is a feature that is off when nil: its routes answer 404 and no
+	// page shows it.
+	Entry     Entry
+	Steps     Steps
+	Factors   Factors
+	Passwords Passwords
+	Kept      KeptPosts
+	// SSO serves everything under signin.SSOPrefix. The portal sets its headers and
+	// makes its cross-origin check before, except for the POSTs identity providers
+	// send (acs, slo, callback, backchannel-logout), which the handler checks itself.
+	SSO http.Handler
+
 	// Health is asked by HealthPath; an error answers 503 without its text. Without
 	// it the route only says that the process answers.
 	Health func(context.Context) error

@@ -116,7 +116,7 @@ func (p *Portal) sendOn(w http.ResponseWriter, r *http.Request, x Refusal) bool 
 			return true
 		}
 		redirect(w, r, signInURL(p.target(r, x), x.Reason))
-	case x.Reason == policy.SecondFactor && p.opts.SecondFactor != nil && r.URL.Path != SecondFactorPath:
+	case x.Reason == policy.SecondFactor && p.opts.Steps != nil && r.URL.Path != SecondFactorPath:
 		redirect(w, r, withReturn(SecondFactorPath, p.target(r, x)))
 	default:
 		return false

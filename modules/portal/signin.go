@@ -223,13 +223,9 @@ func (p *Portal) signedIn(w http.ResponseWriter, r *http.Request) {
 	redirect(w, r, target)
 }
 
-// secondFactor hands the second step over, or refuses when there is none.
+// secondFactor refuses until there are steps.
 func (p *Portal) secondFactor(w http.ResponseWriter, r *http.Request) {
-	if p.opts.SecondFactor == nil {
-		p.refuse(w, r, asPage, Refusal{Reason: policy.SecondFactor})
-		return
-	}
-	p.opts.SecondFactor.ServeHTTP(w, r)
+	p.refuse(w, r, asPage, Refusal{Reason: policy.SecondFactor})
 }
 
 // apiSignIn is postSignIn for programs.
