@@ -4,6 +4,7 @@
 package mask
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"strings"
@@ -12,8 +13,8 @@ import (
 // appendAmount masks a number written as text: round gives the nearest step,
 // bucket the range the number falls in, "40000-50000". Text that is no plain
 // number is masked fully.
-func (f *Func) appendAmount(dst []byte, s string) ([]byte, bool) {
-	s = strings.TrimSpace(s)
+func (f *Func) appendAmount(dst, text []byte) ([]byte, bool) {
+	s := string(bytes.TrimSpace(text))
 	if !plainNumber(s) {
 		return dst, false
 	}
@@ -76,11 +77,11 @@ func plainNumber(s string) bool {
 	return allDigits(whole) && (!point || allDigits(frac))
 }
 
-func allDigits(s string) bool {
+func allDigits[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if !isDigit(s[i]) {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }

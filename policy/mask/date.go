@@ -3,14 +3,14 @@
 
 package mask
 
-import "strings"
+import "bytes"
 
 // appendDate keeps the year, or year and month, and returns a valid date of the
 // same shape: "2024-05-17 10:11:12.000" becomes "2024-01-01 00:00:00.000". It
 // reads year-month-day and day-month-year (or month-day-year) with '-', '/' or
 // '.', and a time behind it. Where day and month cannot be told apart, the month
 // is not shown.
-func appendDate(dst []byte, s string, month bool) ([]byte, bool) {
+func appendDate(dst, s []byte, month bool) ([]byte, bool) {
 	n := dateLen(s)
 	if n == 0 || !isTime(s[n:]) {
 		return dst, false
@@ -27,8 +27,8 @@ func appendDate(dst []byte, s string, month bool) ([]byte, bool) {
 		dst = append(dst, '0', '1', s[2], '0', '1')
 		dst = append(dst, s[5:10]...)
 	}
-	noon := strings.HasSuffix(s, "M") // a twelve-hour clock has no hour 00
-	for i, c := range []byte(s[n:]) {
+	noon := s[len(s)-1] == 'M' // a twelve-hour clock has no hour 00
+	for i, c := range s[n:] {
 		switch {
 		case isDigit(c) && noon && (i == 1 || i == 2):
 			c = "12"[i-1]
@@ -41,13 +41,13 @@ func appendDate(dst []byte, s string, month bool) ([]byte, bool) {
 }
 
 // dateLen returns the length of the date that s starts with: 10, or 0 for none.
-func dateLen[T string | []byte](s T) int {
+func dateLen(s []byte) int {
 	if len(s) < 10 {
 		return 0
 	}
 	num := func(i, n int) int {
 		v := 0
-		for _, c := range []byte(s[i : i+n]) {
+		for _, c := range s[i : i+n] {
 			if !isDigit(c) {
 				return -1
 			}
@@ -71,8 +71,8 @@ func dateLen[T string | []byte](s T) int {
 }
 
 // isTime reports whether s is empty or a time of day behind a date.
-func isTime(s string) bool {
-	if s == "" {
+func isTime(s []byte) bool {
+	if len(s) == 0 {
 		return true
 	}
 	const shape = "T00:00"
@@ -83,12 +83,14 @@ func isTime(s string) bool {
 	if len(s) >= 3 && s[0] == ':' && isDigit(s[1]) && isDigit(s[2]) {
 		s = s[3:]
 		if len(s) >= 2 && s[0] == '.' && isDigit(s[1]) {
-			s = strings.TrimLeft(s[1:], "0123456789")
+			s = bytes.TrimLeft(s[1:], "0123456789")
 		}
 	}
-	switch {
-	case s == "", s == "Z", s == " AM", s == " PM":
+	switch string(s) {
+	case "", "Z", " AM", " PM":
 		return true
+	}
+	switch {
 	case s[0] == '+' || s[0] == '-':
 		return clock(s[1:]) || len(s) == 5 && allDigits(s[1:])
 	}
@@ -96,6 +98,6 @@ func isTime(s string) bool {
 }
 
 // clock reports whether s is hh:mm.
-func clock(s string) bool {
+func clock(s []byte) bool {
 	return len(s) == 5 && allDigits(s[:2]) && s[2] == ':' && allDigits(s[3:])
 }

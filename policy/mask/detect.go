@@ -96,7 +96,11 @@ func addMails(out []span, text []byte) []span {
 }
 
 func isLocal(c byte) bool {
-	return isWord(c) || bytes.IndexByte([]byte(".+-_'~!#$*"), c) >= 0
+	switch c {
+	case '.', '+', '-', '_', '\'', '~', '!', '#', '$', '*':
+		return true
+	}
+	return isWord(c)
 }
 
 // isWord reports whether c belongs to a word; bytes of other scripts do.
@@ -109,7 +113,7 @@ func addPANs(out []span, text []byte) []span {
 		if (i > 0 && isWord(text[i-1])) || !isLetter(text[i]) {
 			continue
 		}
-		if isPAN(string(bytes.ToUpper(text[i:i+10]))) && (i+10 == len(text) || !isWord(text[i+10])) {
+		if isPAN(text[i:i+10]) && (i+10 == len(text) || !isWord(text[i+10])) {
 			out = append(out, span{i, i + 10})
 			i += 9
 		}
@@ -117,15 +121,24 @@ func addPANs(out []span, text []byte) []span {
 	return out
 }
 
-// isPAN reports whether s, in upper case, has the shape of an Indian PAN.
-func isPAN(s string) bool {
-	if len(s) != 10 || !bytes.ContainsRune([]byte("ABCFGHJLPT"), rune(s[3])) {
+// isPAN reports whether s has the shape of an Indian PAN, in either case.
+func isPAN(s []byte) bool {
+	if len(s) != 10 || !isHolder(s[3]) {
 		return false
 	}
-	for i := range 10 {
-		if digit := i >= 5 && i < 9; digit != isDigit(s[i]) || !digit && !isUpper(s[i]) {
+	for i, c := range s {
+		if digit := i >= 5 && i < 9; digit != isDigit(c) || !digit && !isLetter(c) {
 			return false
 		}
 	}
 	return true
+}
+
+// isHolder reports whether c, in either case, is a type of holder.
+func isHolder(c byte) bool {
+	switch c &^ 0x20 {
+	case 'A', 'B', 'C', 'F', 'G', 'H', 'J', 'L', 'P', 'T':
+		return true
+	}
+	return false
 }

@@ -60,13 +60,17 @@ type Func struct {
 }
 
 // Null reports whether masked text becomes JSON null rather than other text.
-// Formats that have no null show an empty value, which is what AppendString gives.
+// Formats that have no null show an empty value, which is what AppendBytes gives.
 func (f *Func) Null() bool { return f != nil && f.kind == null }
 
-// AppendString appends the masked form of the decoded text s to dst. An empty s
-// stays empty. The result is plain text: the caller quotes it.
-func (f *Func) AppendString(dst []byte, s string) []byte {
-	if s == "" {
+// AppendString is AppendBytes for text in a string.
+func (f *Func) AppendString(dst []byte, s string) []byte { return f.AppendBytes(dst, []byte(s)) }
+
+// AppendBytes appends the masked form of the decoded text s to dst. An empty s
+// stays empty. The result is plain text: the caller quotes it. s is neither kept
+// nor changed; it must not lie in the spare capacity of dst.
+func (f *Func) AppendBytes(dst, s []byte) []byte {
+	if len(s) == 0 {
 		return dst
 	}
 	if f == nil {
@@ -104,16 +108,19 @@ func (f *Func) AppendString(dst []byte, s string) []byte {
 	return f.appendFull(dst)
 }
 
-// Number returns the masked form of the JSON number raw as a JSON literal: a
-// rounded number where the function rounds, null everywhere else. A number that
-// became text would break clients that expect a number.
-func (f *Func) Number(raw []byte) []byte {
+// Number returns what AppendNumber appends.
+func (f *Func) Number(raw []byte) []byte { return f.AppendNumber(nil, raw) }
+
+// AppendNumber appends the masked form of the JSON number raw to dst as a JSON
+// literal: a rounded number where the function rounds, null everywhere else. A
+// number that became text would break clients that expect a number.
+func (f *Func) AppendNumber(dst, raw []byte) []byte {
 	if f != nil && (f.kind == round || f.kind == bucket) {
-		if out, ok := f.appendNumber(nil, string(raw)); ok {
+		if out, ok := f.appendNumber(dst, string(raw)); ok {
 			return out
 		}
 	}
-	return []byte("null")
+	return append(dst, "null"...)
 }
 
 func (f *Func) appendFull(dst []byte) []byte {

@@ -4,7 +4,7 @@
 package mask
 
 import (
-	"strings"
+	"bytes"
 	"unicode/utf8"
 )
 
@@ -18,27 +18,27 @@ func shown(n, want int) int {
 	return k
 }
 
-func appendLast(dst []byte, s string, keep int) []byte {
-	k := shown(utf8.RuneCountInString(s), keep)
+func appendLast(dst, s []byte, keep int) []byte {
+	k := shown(utf8.RuneCount(s), keep)
 	if k == 0 {
 		return append(dst, FullText...)
 	}
 	i := len(s)
 	for range k {
-		_, w := utf8.DecodeLastRuneInString(s[:i])
+		_, w := utf8.DecodeLastRune(s[:i])
 		i -= w
 	}
 	return append(append(dst, hidden...), s[i:]...)
 }
 
-func appendFirst(dst []byte, s string, keep int) []byte {
-	k := shown(utf8.RuneCountInString(s), keep)
+func appendFirst(dst, s []byte, keep int) []byte {
+	k := shown(utf8.RuneCount(s), keep)
 	if k == 0 {
 		return append(dst, FullText...)
 	}
 	i := 0
 	for range k {
-		_, w := utf8.DecodeRuneInString(s[i:])
+		_, w := utf8.DecodeRune(s[i:])
 		i += w
 	}
 	return append(append(dst, s[:i]...), hidden...)
@@ -47,9 +47,13 @@ func appendFirst(dst []byte, s string, keep int) []byte {
 // appendEmail shows the domain unless bare. An address whose domain could be
 // taken for the secret itself (more than one @, blanks, nothing before the @)
 // is masked fully.
-func appendEmail(dst []byte, s string, bare bool) ([]byte, bool) {
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || local == "" || !isDomain(domain) {
+func appendEmail(dst, s []byte, bare bool) ([]byte, bool) {
+	at := bytes.IndexByte(s, '@')
+	if at <= 0 {
+		return dst, false
+	}
+	domain := s[at+1:]
+	if !isDomain(domain) {
 		return dst, false
 	}
 	if bare {
@@ -59,13 +63,12 @@ func appendEmail(dst []byte, s string, bare bool) ([]byte, bool) {
 }
 
 // isDomain reports whether s is a plain dotted host name.
-func isDomain(s string) bool {
-	dot := strings.LastIndexByte(s, '.')
+func isDomain(s []byte) bool {
+	dot := bytes.LastIndexByte(s, '.')
 	if dot < 1 || len(s)-dot < 3 || len(s) > 253 {
 		return false
 	}
-	for i := range len(s) {
-		c := s[i]
+	for _, c := range s {
 		if !isLetter(c) && !isDigit(c) && c != '-' && c != '.' {
 			return false
 		}
@@ -73,45 +76,47 @@ func isDomain(s string) bool {
 	return isLetter(s[dot+1])
 }
 
-func appendCard(dst []byte, s string, keep int) ([]byte, bool) {
-	d, ok := digitsOf(s)
-	if !ok || len(d) < 13 || len(d) > 19 {
+func appendCard(dst, s []byte, keep int) ([]byte, bool) {
+	var buf [19]byte
+	d, ok := digitsOf(buf[:0], s)
+	if !ok || len(d) < 13 {
 		return dst, false
 	}
 	return append(append(dst, "XXXXXXXXXXXX"...), d[len(d)-shown(len(d), keep):]...), true
 }
 
-func appendPAN(dst []byte, s string, keep int) ([]byte, bool) {
-	s = strings.TrimSpace(s)
-	if !isPAN(strings.ToUpper(s)) {
+func appendPAN(dst, s []byte, keep int) ([]byte, bool) {
+	s = bytes.TrimSpace(s)
+	if !isPAN(s) {
 		return dst, false
 	}
 	return append(append(dst, "XXXXXXX"...), s[len(s)-shown(len(s), keep):]...), true
 }
 
-func appendAadhaar(dst []byte, s string, keep int) ([]byte, bool) {
-	d, ok := digitsOf(s)
+func appendAadhaar(dst, s []byte, keep int) ([]byte, bool) {
+	var buf [12]byte
+	d, ok := digitsOf(buf[:0], s)
 	if !ok || len(d) != 12 {
 		return dst, false
 	}
 	return append(append(dst, "XXXX-XXXX-"...), d[12-shown(12, keep):]...), true
 }
 
-// digitsOf returns the digits of s, which may be grouped by single blanks or
-// dashes; anything else in s makes it false.
-func digitsOf(s string) (string, bool) {
-	s = strings.TrimSpace(s)
-	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case isDigit(c):
-			b.WriteByte(c)
+// digitsOf appends the digits of s, which may be grouped by single blanks or
+// dashes, to d; anything else in s, and more digits than d has room for, make it
+// false.
+func digitsOf(d, s []byte) ([]byte, bool) {
+	s = bytes.TrimSpace(s)
+	for i, c := range s {
+		switch {
+		case isDigit(c) && len(d) < cap(d):
+			d = append(d, c)
 		case (c == ' ' || c == '-') && i > 0 && i < len(s)-1 && isDigit(s[i-1]):
 		default:
-			return "", false
+			return d, false
 		}
 	}
-	return b.String(), b.Len() > 0
+	return d, len(d) > 0
 }
 
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }

@@ -3,30 +3,30 @@
 
 package mask
 
-import "strings"
+import "bytes"
 
 // appendPhone shows the country code of an international number and its last
 // keep digits: "+91-98765 43210" becomes "+91XXXXXX3210". Four digits are shown
 // of ten or more national ones, at most a third of fewer, none of fewer than
 // seven. Text that is not one number alone is not a phone number here.
-func appendPhone(dst []byte, s string, keep int) ([]byte, bool) {
-	s = strings.TrimSpace(s)
-	var buf [16]byte
+func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
+	s = bytes.TrimSpace(s)
+	var buf [15]byte
 	d := buf[:0]
-	for i := range len(s) {
-		switch c := s[i]; {
+	for i, c := range s {
+		switch {
 		case isDigit(c):
-			if len(d) == 15 {
+			if len(d) == len(buf) {
 				return dst, false
 			}
 			d = append(d, c)
-		case c == '+' && i == 0, strings.IndexByte(" -.()/", c) >= 0:
+		case c == ' ', c == '-', c == '.', c == '(', c == ')', c == '/', c == '+' && i == 0:
 		default:
 			return dst, false
 		}
 	}
 	code := 0
-	if strings.HasPrefix(s, "+") {
+	if len(s) > 0 && s[0] == '+' {
 		code = countryCode(d)
 	}
 	national := d[code:]
@@ -57,9 +57,18 @@ func countryCode(d []byte) int {
 	if d[0] == '0' {
 		return 0
 	}
-	if strings.Contains(" 20 27 28 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 "+
-		"60 61 62 63 64 65 66 81 82 83 84 86 89 90 91 92 93 94 95 98 ", " "+string(d[:2])+" ") {
+	if twoDigits[10*(d[0]-'0')+d[1]-'0'] {
 		return 2
 	}
 	return 3
+}
+
+// twoDigits are the country calling codes of two digits.
+var twoDigits = [100]bool{
+	20: true, 27: true, 28: true, 30: true, 31: true, 32: true, 33: true, 34: true, 36: true, 39: true,
+	40: true, 41: true, 43: true, 44: true, 45: true, 46: true, 47: true, 48: true, 49: true,
+	51: true, 52: true, 53: true, 54: true, 55: true, 56: true, 57: true, 58: true,
+	60: true, 61: true, 62: true, 63: true, 64: true, 65: true, 66: true,
+	81: true, 82: true, 83: true, 84: true, 86: true, 89: true,
+	90: true, 91: true, 92: true, 93: true, 94: true, 95: true, 98: true,
 }
