@@ -5,15 +5,11 @@ package crmgate
 
 import (
 	"crypto/rand"
-	"encoding/base32"
+	"time"
+
+	"github.com/crmgate/crmgate/modules/internal/audit"
 )
 
-var requestIDs = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-// NewRequestID returns 80 random bits in 16 characters that can be read out over
-// the telephone: digits and lower-case letters without i, l, o and u.
-func NewRequestID() string {
-	var b [10]byte
-	_, _ = rand.Read(b[:]) // crypto/rand never fails; it stops the process instead
-	return requestIDs.EncodeToString(b[:])
-}
+// NewRequestID returns the id a request has in the audit and on refusals: 18
+// characters that can be read out over the telephone.
+func NewRequestID() string { return audit.NewRequestID(time.Now(), rand.Reader) }

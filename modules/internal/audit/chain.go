@@ -28,6 +28,12 @@ func appendCanonical(b []byte, r *Record) []byte {
 	b = append(b, domain...)
 	b = appendString(b, r.Chain)
 	b = appendNumber(b, r.Seq)
+	b = appendMembers(b, r)
+	return appendString(b, r.Prev)
+}
+
+// appendMembers appends every member but Chain, Seq, Prev and Hash.
+func appendMembers(b []byte, r *Record) []byte {
 	b = appendNumber(b, r.Time.UnixMicro())
 	for _, s := range [...]string{
 		r.Kind, r.RequestID, r.PersonID, r.Email, r.Role, r.Session, r.Device, r.IP, r.IPFlags,
@@ -45,7 +51,7 @@ func appendCanonical(b []byte, r *Record) []byte {
 	for _, n := range [...]int64{int64(r.Dropped), int64(r.Status), r.Bytes, r.Micros} {
 		b = appendNumber(b, n)
 	}
-	return appendString(b, r.Prev)
+	return b
 }
 
 func appendString(b []byte, s string) []byte {

@@ -80,6 +80,16 @@ type Query struct {
 	Ascending bool  // default newest first
 }
 
+// Selects says whether a record is one of those the query asks for; Limit plays
+// no part. An e-mail address is compared as recorded and folded.
+func (q *Query) Selects(r *Record, foldedEmail string) bool {
+	return (q.From.IsZero() || !r.Time.Before(q.From)) && (q.To.IsZero() || r.Time.Before(q.To)) &&
+		(q.Kind == "" || r.Kind == q.Kind) && (q.Operation == "" || r.Operation == q.Operation) &&
+		(q.Decision == "" || r.Decision == q.Decision) && (q.RequestID == "" || r.RequestID == q.RequestID) &&
+		(q.Chain == "" || r.Chain == q.Chain && r.Seq > q.AfterSeq) &&
+		(q.Email == "" || r.Email == q.Email || r.Email == foldedEmail)
+}
+
 // Source reads records back.
 type Source interface {
 	AuditHead(ctx context.Context, chain string) (Head, error) // zero Head for a new chain

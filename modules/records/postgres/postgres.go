@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	s, err := sqlstore.New(ctx, sqlstore.Config{
-		Account: cfg.Account, Write: db, Read: db, Fault: fault, Rows: 64, Clock: cfg.Clock,
+		Account: cfg.Account, Write: db, Read: db, Fault: fault, Clock: cfg.Clock,
 		Close: func() error { pool.Close(); return nil },
 	})
 	if err != nil {

@@ -209,3 +209,15 @@ func TestAuditOverOutage(t *testing.T) {
 		t.Errorf("%d records were appended over two outages: %+v, %v", n, report, err)
 	}
 }
+
+func TestAuditOfTheFirstRelease(t *testing.T) {
+	db := fresh(t)()
+	tables, err := migrations.ReadFile("migrations/0001_tables.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Exec(t, string(tables))
+	db.Exec(t, `CREATE TABLE crmgate_schema (version INTEGER NOT NULL)`)
+	db.Exec(t, `INSERT INTO crmgate_schema VALUES (1)`)
+	recordstest.RunAuditRows(t, db)
+}

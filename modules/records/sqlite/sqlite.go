@@ -68,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(err, write.Close())
 	}
 	s, err := sqlstore.New(ctx, sqlstore.Config{
-		Account: cfg.Account, Write: write, Read: read, Fault: fault, Rows: 1, Marks: true, Clock: cfg.Clock,
+		Account: cfg.Account, Write: write, Read: read, Fault: fault, Clock: cfg.Clock,
 	})
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close())

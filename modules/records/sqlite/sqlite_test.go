@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,4 +161,22 @@ func TestReopenKeepsVersion(t *testing.T) {
 
 func BenchmarkAppendAudit(b *testing.B) {
 	recordstest.BenchmarkAppendAudit(b, file(filepath.Join(b.TempDir(), "records.db")))
+}
+
+// firstRelease makes a file as the first release left it.
+func firstRelease(t *testing.T) file {
+	t.Helper()
+	f := file(filepath.Join(t.TempDir(), "records.db"))
+	tables, err := migrations.ReadFile("migrations/0001_tables.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Exec(t, string(tables))
+	f.Exec(t, fmt.Sprintf("PRAGMA application_id = %d", applicationID))
+	f.Exec(t, "PRAGMA user_version = 1")
+	return f
+}
+
+func TestAuditOfTheFirstRelease(t *testing.T) {
+	recordstest.RunAuditRows(t, firstRelease(t))
 }

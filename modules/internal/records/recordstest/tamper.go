@@ -6,8 +6,10 @@ package recordstest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
 )
@@ -20,64 +22,26 @@ type SQLDatabase interface {
 }
 
 // RunTampering proves that audit.Verify finds what somebody with the database's
-// password did to the audit: every member of a record changed, records taken
-// out, swapped, put in, cut off at the end.
+// password did to the audit: every member of a record changed, blocks taken out,
+// swapped, damaged, put elsewhere, cut off at the end.
 func RunTampering(t *testing.T, fresh func(t *testing.T) SQLDatabase) {
-	const where = ` WHERE account = 'a' AND chain = 'c' AND seq = 5`
-	type tampering struct {
-		name, sql string
-		want      string // chain:seq:kind of the first finding
-	}
-	var list []tampering
-	for _, column := range []string{
-		"kind", "request_id", "person_id", "email", "role", "session", "device", "ip", "ip_flags", "method", "host", "path",
-		"operation", "entity", "action", "decision", "reason", "detail", "plan",
-	} {
-		list = append(list, tampering{column, `UPDATE crmgate_audit SET ` + column + ` = ` + column + ` || 'x'` + where, "c:5:changed"},
-			tampering{column + " emptied", `UPDATE crmgate_audit SET ` + column + ` = ''` + where, "c:5:changed"})
-	}
-	for _, column := range []string{"at", "record_count", "dropped", "status", "bytes", "micros"} {
-		list = append(list, tampering{column, `UPDATE crmgate_audit SET ` + column + ` = ` + column + ` + 1` + where, "c:5:changed"})
-	}
-	for _, column := range []string{"records", "masked", "hidden"} {
-		list = append(list,
-			tampering{column, `UPDATE crmgate_audit SET ` + column + ` = '["x"]'` + where, "c:5:changed"},
-			tampering{column + " emptied", `UPDATE crmgate_audit SET ` + column + ` = ''` + where, "c:5:changed"},
-			tampering{column + " unreadable", `UPDATE crmgate_audit SET ` + column + ` = '["Phone"'` + where, "c:5:changed"})
-	}
-	list = append(list,
-		tampering{"hash", `UPDATE crmgate_audit SET hash = 'x'` + where, "c:5:changed"},
-		tampering{"prev", `UPDATE crmgate_audit SET prev = 'x'` + where, "c:5:changed"},
-		tampering{"chain", `UPDATE crmgate_audit SET chain = 'other'` + where, "c:5:missing"},
-		tampering{"number", `UPDATE crmgate_audit SET seq = 99` + where, "c:5:missing"},
-		tampering{"account", `UPDATE crmgate_audit SET account = 'other'` + where, "c:5:missing"},
-		tampering{"taken out", `DELETE FROM crmgate_audit` + where, "c:5:missing"},
-		tampering{"first taken out", `DELETE FROM crmgate_audit WHERE seq = 1`, "c:1:missing"},
-		tampering{"last taken out", `DELETE FROM crmgate_audit WHERE seq = 10`, "c:10:missing"},
-		tampering{"tail cut off", `DELETE FROM crmgate_audit WHERE seq > 6`, "c:7:missing"},
-		tampering{"all cut off", `DELETE FROM crmgate_audit`, "c:1:missing"},
-		tampering{"head moved back", `UPDATE crmgate_audit_head SET seq = 9`, "c:10:beyond_head"},
-		tampering{"head's hash", `UPDATE crmgate_audit_head SET hash = 'x'`, "c:10:head"},
-		tampering{"head taken out", `DELETE FROM crmgate_audit_head`, "c:10:beyond_head"},
-		tampering{"swapped", `UPDATE crmgate_audit SET detail = CASE seq WHEN 5 THEN 'because 6' ELSE 'because 5' END WHERE seq IN (5, 6)`, "c:5:changed"},
-		tampering{"chain and head taken out", `DELETE FROM crmgate_audit; DELETE FROM crmgate_audit_head`, "c:10:anchor"},
-	)
 	db := fresh(t)
-	e := &env{T: t, db: db}
-	s := e.open("a")
+	s := (&env{T: t, db: db}).open("a")
 	rs := chainOf(audit.Head{Chain: "c"}, 10)
-	for _, c := range list {
+	for _, c := range tamperings(t, rs) {
 		t.Run(c.name, func(t *testing.T) {
 			e := &env{T: t, db: db}
-			db.Exec(t, `DELETE FROM crmgate_audit`)
+			db.Exec(t, `DELETE FROM crmgate_audit_block`)
 			db.Exec(t, `DELETE FROM crmgate_audit_head`)
-			e.ok("appending", s.AppendAudit(context.Background(), rs))
+			for _, part := range [][]audit.Record{rs[:4], rs[4:5], rs[5:6], rs[6:9], rs[9:]} { // a block each
+				e.ok("appending", s.AppendAudit(context.Background(), part))
+			}
 			report := must[audit.Report](e, "verifying")(audit.Verify(t.Context(), s, head(rs)))
 			if !report.OK() || report.Records != 10 {
 				t.Fatalf("before any tampering: %+v", report)
 			}
 			for statement := range strings.SplitSeq(c.sql, ";") {
-				db.Exec(t, statement)
+				db.Exec(t, statement, c.args...)
 			}
 			report = must[audit.Report](e, "verifying")(audit.Verify(t.Context(), s, head(rs)))
 			if report.OK() {
@@ -88,5 +52,74 @@ func RunTampering(t *testing.T, fresh func(t *testing.T) SQLDatabase) {
 				t.Errorf("after %s the first finding is %s (%s), want %s", c.sql, got, f.Detail, c.want)
 			}
 		})
+	}
+}
+
+type tampering struct {
+	name, sql string
+	args      []any
+	want      string // chain:seq:kind of the first finding
+}
+
+func tamperings(t *testing.T, rs []audit.Record) []tampering {
+	const (
+		where = ` WHERE account = 'a' AND chain = 'c' AND first_seq = 5`
+		body  = `UPDATE crmgate_audit_block SET body = $1` + where
+	)
+	fifth, sixth := encode(t, rs[4]), encode(t, rs[5])
+	list := []tampering{
+		{"a block of another record", body, []any{sixth}, "c:5:changed"},
+		{"damaged", body, []any{fifth[:len(fifth)-1]}, "c:5:changed"},
+		{"emptied", body, []any{[]byte{}}, "c:5:changed"},
+		{"chain", `UPDATE crmgate_audit_block SET chain = 'other'` + where, nil, "c:5:missing"},
+		{"number", `UPDATE crmgate_audit_block SET first_seq = 99, last_seq = 99` + where, nil, "c:5:missing"},
+		{"last number", `UPDATE crmgate_audit_block SET last_seq = 7` + where, nil, "c:5:changed"},
+		{"account", `UPDATE crmgate_audit_block SET account = 'other'` + where, nil, "c:5:missing"},
+		{"taken out", `DELETE FROM crmgate_audit_block` + where, nil, "c:5:missing"},
+		{"first taken out", `DELETE FROM crmgate_audit_block WHERE first_seq = 1`, nil, "c:1:missing"},
+		{"last taken out", `DELETE FROM crmgate_audit_block WHERE last_seq = 10`, nil, "c:10:missing"},
+		{"tail cut off", `DELETE FROM crmgate_audit_block WHERE first_seq > 6`, nil, "c:7:missing"},
+		{"all cut off", `DELETE FROM crmgate_audit_block`, nil, "c:1:missing"},
+		{"head moved back", `UPDATE crmgate_audit_head SET seq = 9`, nil, "c:10:beyond_head"},
+		{"head's hash", `UPDATE crmgate_audit_head SET hash = 'x'`, nil, "c:10:head"},
+		{"head taken out", `DELETE FROM crmgate_audit_head`, nil, "c:10:beyond_head"},
+		{"chain and head taken out", `DELETE FROM crmgate_audit_block; DELETE FROM crmgate_audit_head`, nil, "c:10:anchor"},
+	}
+	for i := range reflect.TypeFor[audit.Record]().NumField() {
+		r := rs[4]
+		name := reflect.TypeFor[audit.Record]().Field(i).Name
+		switch name {
+		case "Chain", "Seq": // the row's own, above
+			continue
+		case "Prev", "Hash":
+			reflect.ValueOf(&r).Elem().Field(i).SetString(rs[2].Hash)
+		default:
+			change(reflect.ValueOf(&r).Elem().Field(i))
+		}
+		list = append(list, tampering{name, body, []any{encode(t, r)}, "c:5:changed"})
+	}
+	return list
+}
+
+func encode(t *testing.T, r audit.Record) []byte {
+	t.Helper()
+	b, err := audit.EncodeBlock([]audit.Record{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// change makes a value another one.
+func change(v reflect.Value) {
+	switch x := v.Addr().Interface().(type) {
+	case *string:
+		*x += "x"
+	case *[]string:
+		*x = append([]string{"x"}, *x...)
+	case *time.Time:
+		*x = x.Add(time.Microsecond)
+	default:
+		v.SetInt(v.Int() + 1)
 	}
 }

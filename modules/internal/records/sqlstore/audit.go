@@ -8,62 +8,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
 	"github.com/crmgate/crmgate/modules/internal/records"
 )
-
-// auditColumns are the members of a record, one column each: an admin can ask
-// them with any SQL tool, and a change of any shows in the hash.
-var auditColumns = []string{
-	"chain", "seq", "at", "kind", "request_id", "person_id", "email", "role", "session", "device", "ip", "ip_flags",
-	"method", "host", "path", "operation", "entity", "action", "records", "record_count", "decision", "reason", "detail",
-	"plan", "masked", "hidden", "dropped", "status", "bytes", "micros", "prev", "hash",
-}
-
-func auditArgs(args []any, r *audit.Record) []any {
-	return append(args,
-		r.Chain, r.Seq, micros(r.Time), r.Kind, r.RequestID, r.PersonID, r.Email, r.Role, r.Session, r.Device, r.IP, r.IPFlags,
-		r.Method, r.Host, r.Path, r.Operation, r.Entity, r.Action, listText(r.Records), r.Count, r.Decision, r.Reason, r.Detail,
-		r.Plan, listText(r.Masked), listText(r.Hidden), r.Dropped, r.Status, r.Bytes, r.Micros, r.Prev, r.Hash)
-}
-
-func scanAudit(rows *sql.Rows) (audit.Record, error) {
-	var r audit.Record
-	var at int64
-	var ids, masked, hidden string
-	err := rows.Scan(
-		&r.Chain, &r.Seq, &at, &r.Kind, &r.RequestID, &r.PersonID, &r.Email, &r.Role, &r.Session, &r.Device, &r.IP, &r.IPFlags,
-		&r.Method, &r.Host, &r.Path, &r.Operation, &r.Entity, &r.Action, &ids, &r.Count, &r.Decision, &r.Reason, &r.Detail,
-		&r.Plan, &masked, &hidden, &r.Dropped, &r.Status, &r.Bytes, &r.Micros, &r.Prev, &r.Hash)
-	r.Time, r.Records, r.Masked, r.Hidden = fromMicros(at), listFrom(ids), listFrom(masked), listFrom(hidden)
-	return r, err
-}
-
-// insertAudit is the INSERT of so many rows. Plain marks keep SQLite's driver
-// from comparing each of them by name with each value.
-func insertAudit(rows int, plainMarks bool) string {
-	var b strings.Builder
-	b.WriteString("INSERT INTO crmgate_audit (account, " + strings.Join(auditColumns, ", ") + ") VALUES ")
-	n := 0
-	for i := range rows {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		for j := range len(auditColumns) + 1 {
-			n++
-			mark := "$" + strconv.Itoa(n)
-			if plainMarks {
-				mark = "?"
-			}
-			b.WriteString([2]string{"(", ", "}[min(j, 1)] + mark)
-		}
-		b.WriteByte(')')
-	}
-	return b.String()
-}
 
 // AppendAudit implements audit.Sink. The head is kept in the same transaction,
 // so that a missing tail shows.
@@ -156,25 +104,48 @@ func (s *Store) moveHead(ctx context.Context, tx *sql.Tx, m headMove) error {
 	return err
 }
 
+// insertAll writes a block for each run of records of one chain, and notes in
+// which blocks a person's address stands.
 func (s *Store) insertAll(ctx context.Context, tx *sql.Tx, rs []audit.Record) error {
-	args := make([]any, 0, min(len(rs), s.cfg.Rows)*(len(auditColumns)+1))
-	for _, n := range []int{s.cfg.Rows, 1} {
-		if len(rs) < n {
-			continue
+	for len(rs) > 0 {
+		n := 1
+		for n < len(rs) && n < audit.MaxBlockRecords && rs[n].Chain == rs[0].Chain {
+			n++
 		}
-		stmt, err := tx.PrepareContext(ctx, s.inserts[n-1])
-		if err != nil {
+		if err := s.insertBlock(ctx, tx, rs[:n]); err != nil {
 			return err
 		}
-		defer stmt.Close()
-		for ; len(rs) >= n; rs = rs[n:] {
-			args = args[:0]
-			for i := range n {
-				args = auditArgs(append(args, s.cfg.Account), &rs[i])
-			}
-			if _, err := stmt.ExecContext(ctx, args...); err != nil {
-				return err
-			}
+		rs = rs[n:]
+	}
+	return nil
+}
+
+func (s *Store) insertBlock(ctx context.Context, tx *sql.Tx, rs []audit.Record) error {
+	body, err := audit.EncodeBlock(rs)
+	if err != nil {
+		return fmt.Errorf("%w: %w", records.ErrInvalid, err)
+	}
+	first, last := micros(rs[0].Time), micros(rs[0].Time)
+	emails := make(map[string]bool, 1)
+	for i := range rs {
+		at := micros(rs[i].Time)
+		first, last = min(first, at), max(last, at)
+		if e := rs[i].Email; e != "" {
+			emails[e] = true
+		}
+	}
+	var id int64
+	err = tx.QueryRowContext(ctx, `INSERT INTO crmgate_audit_block (account, chain, first_seq, last_seq, first_at, last_at, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+		s.cfg.Account, rs[0].Chain, rs[0].Seq, rs[len(rs)-1].Seq, first, last, body).Scan(&id)
+	if err != nil {
+		return err
+	}
+	for e := range emails {
+		_, err := tx.ExecContext(ctx, `INSERT INTO crmgate_audit_person (account, email, last_at, block) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+			s.cfg.Account, e, last, id)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -207,7 +178,7 @@ func (s *Store) AuditChains(ctx context.Context) ([]string, error) {
 		var next sql.NullString
 		err := s.cfg.Read.QueryRowContext(ctx, `SELECT MIN(chain) FROM (
 				SELECT MIN(chain) AS chain FROM crmgate_audit_head WHERE account = $1 AND chain > $2
-				UNION ALL SELECT MIN(chain) FROM crmgate_audit WHERE account = $1 AND chain > $2) AS either`,
+				UNION ALL SELECT MIN(chain) FROM crmgate_audit_block WHERE account = $1 AND chain > $2) AS either`,
 			s.cfg.Account, chain).Scan(&next)
 		if err != nil {
 			return nil, s.fail("reading the chains of the audit", err)
@@ -218,68 +189,4 @@ func (s *Store) AuditChains(ctx context.Context) ([]string, error) {
 		chain = next.String
 		out = append(out, chain)
 	}
-}
-
-// Audit implements audit.Source.
-func (s *Store) Audit(ctx context.Context, q audit.Query) ([]audit.Record, error) {
-	if checkText("kind", q.Kind, "e-mail", q.Email, "operation", q.Operation, "decision", q.Decision,
-		"request id", q.RequestID, "chain", q.Chain) != nil {
-		return nil, s.Ping(ctx) // no record can hold such text
-	}
-	text, args := s.auditQuery(q)
-	out := make([]audit.Record, 0, 128)
-	err := s.query(ctx, "reading the audit", func(rows *sql.Rows) error {
-		r, err := scanAudit(rows)
-		out = append(out, r)
-		return err
-	}, text, args...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (s *Store) auditQuery(q audit.Query) (text string, args []any) {
-	var b strings.Builder
-	args = []any{s.cfg.Account}
-	b.WriteString("SELECT " + strings.Join(auditColumns, ", ") + " FROM crmgate_audit WHERE account = $1")
-	where := func(condition string, values ...any) {
-		for _, v := range values {
-			args = append(args, v)
-			condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(args)), 1)
-		}
-		b.WriteString(" AND " + condition)
-	}
-	if !q.From.IsZero() {
-		where("at >= ?", micros(q.From))
-	}
-	if !q.To.IsZero() {
-		where("at < ?", micros(q.To))
-	}
-	for _, c := range [...][2]string{
-		{"kind", q.Kind}, {"operation", q.Operation}, {"decision", q.Decision}, {"request_id", q.RequestID}, {"chain", q.Chain},
-	} {
-		if c[1] != "" {
-			where(c[0]+" = ?", c[1])
-		}
-	}
-	if q.Email != "" {
-		where("email IN (?, ?)", q.Email, records.FoldEmail(q.Email))
-	}
-	if q.Chain != "" && q.AfterSeq > 0 {
-		where("seq > ?", q.AfterSeq)
-	}
-	direction, limit := " DESC", q.Limit
-	if q.Ascending {
-		direction = ""
-	}
-	if limit <= 0 {
-		limit = 100
-	}
-	order := []string{"at", "chain", "seq"}
-	if q.Chain != "" {
-		order = []string{"seq"}
-	}
-	b.WriteString(" ORDER BY " + strings.Join(order, direction+", ") + direction + " LIMIT " + strconv.Itoa(limit))
-	return b.String(), args
 }

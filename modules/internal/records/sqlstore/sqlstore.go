@@ -40,16 +40,13 @@ type Config struct {
 	Write   *sql.DB // transactions that write
 	Read    *sql.DB // everything else; may be the same
 	Fault   func(error) Fault
-	Rows    int          // audit rows in one INSERT, at least 1
-	Marks   bool         // the database takes ? for a value in an INSERT
 	Clock   clock.Clock  // nil: the machine's
 	Close   func() error // called once by Store.Close, after both pools are closed; may be nil
 }
 
 // Store is a records.Store over SQL.
 type Store struct {
-	cfg     Config
-	inserts []string // index n-1: the INSERT of n audit rows, n = 1 and n = cfg.Rows only
+	cfg Config
 }
 
 var _ records.Store = (*Store)(nil)
@@ -62,9 +59,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System{}
 	}
-	s := &Store{cfg: cfg, inserts: make([]string, cfg.Rows)}
-	s.inserts[0] = insertAudit(1, cfg.Marks)
-	s.inserts[cfg.Rows-1] = insertAudit(cfg.Rows, cfg.Marks)
+	s := &Store{cfg: cfg}
 	_, err := cfg.Write.ExecContext(ctx,
 		`INSERT INTO crmgate_account (account) VALUES ($1) ON CONFLICT DO NOTHING`, cfg.Account)
 	if err != nil {
@@ -130,7 +125,7 @@ func (s *Store) write(ctx context.Context, doing string, fn func(*sql.Tx) error)
 	return s.fail(doing, tx.Commit())
 }
 
-// query calls scan for every row.
+// query calls scan for every row, until it returns errEnough.
 func (s *Store) query(ctx context.Context, doing string, scan func(*sql.Rows) error, text string, args ...any) error {
 	rows, err := s.cfg.Read.QueryContext(ctx, text, args...)
 	if err != nil {
@@ -138,7 +133,9 @@ func (s *Store) query(ctx context.Context, doing string, scan func(*sql.Rows) er
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		if err := scan(rows); errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
 			return s.fail(doing, err)
 		}
 	}
