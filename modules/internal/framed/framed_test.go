@@ -1,0 +1,285 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package framed
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// leads is a plan with one record a document: the phone is masked, the PAN
+// hidden, and only u1's own are seen when rows is set.
+func leads(format plan.Format, rows bool) *plan.Plan {
+	phone, err := mask.Compile(mask.Spec{Fn: "phone"}, nil)
+	if err != nil {
+		panic(err)
+	}
+	e := &plan.Entity{
+		Name: "lead",
+		Fields: map[string]*plan.Treatment{
+			"id": {Field: "id"}, "owner": {Field: "owner"},
+			"phone": {Field: "phone", Effect: plan.Mask, Mask: phone},
+			"pan":   {Field: "pan", Effect: plan.Hide},
+		},
+		Unknown: &plan.Treatment{Effect: plan.Detect},
+	}
+	r := &plan.Record{Entity: e, Set: "leads"}
+	if rows {
+		r.Rows = &plan.Rows{Scope: plan.Own, Owner: []string{"owner"}}
+	}
+	return &plan.Plan{ID: "t", Format: format, Root: &plan.Node{Record: r}, Fallback: e}
+}
+
+var viewer = &plan.Viewer{Own: map[string]struct{}{"u1": {}}, Group: map[string]struct{}{"u1": {}}}
+
+func run(p *plan.Plan, body string, wrap func(io.Reader) io.Reader) (string, jsonmask.Stats, error) {
+	m := New(p, viewer, jsonmask.Limits{})
+	var src io.Reader = strings.NewReader(body)
+	if wrap != nil {
+		src = wrap(src)
+	}
+	out, err := io.ReadAll(m.Reader(src))
+	return string(out), m.Stats(), err
+}
+
+const (
+	mine   = `{"id":1,"owner":"u1","phone":"+91-9812345670","pan":"BQKPN4821L"}`
+	masked = `{"id":1,"owner":"u1","phone":"+91XXXXXX5670"}`
+	yours  = `{"id":2,"owner":"u2","phone":"+91-9812345670","note":"secret"}`
+)
+
+func TestBodies(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		format plan.Format
+		rows   bool
+		in     string
+		want   string // "" for a refusal
+	}{
+		{"lines", plan.NDJSON, false, mine + "\n" + mine + "\r\n", masked + "\n" + masked + "\r\n"},
+		{"no line feed at the end", plan.NDJSON, false, mine + "\n" + mine, masked + "\n" + masked},
+		{"empty lines stay", plan.NDJSON, false, "\n\r\n" + mine + "\n\n", "\n\r\n" + masked + "\n\n"},
+		{"a byte order mark goes", plan.NDJSON, false, "\xEF\xBB\xBF" + mine + "\n", masked + "\n"},
+		{"a record of another disappears", plan.NDJSON, true, yours + "\n" + mine + "\n" + yours + "\n", masked + "\n"},
+		{"two documents on a line", plan.NDJSON, false, mine + mine + "\n", ""},
+		{"a document over two lines", plan.NDJSON, false, "{\"phone\":\n\"+91-9812345670\"}\n", ""},
+		{"a doubled name", plan.NDJSON, false, `{"phone":"1","phone":"+91-9812345670"}` + "\n", ""},
+		{"no JSON", plan.NDJSON, false, "+91-9812345670\n", ""},
+		{"bytes that are not UTF-8", plan.NDJSON, false, "{\"note\":\"\xff9812345670\"}\n", ""},
+		{"an unterminated last line", plan.NDJSON, false, mine + "\n" + `{"phone":"+91-98123`, ""},
+
+		{"a sequence", plan.JSONSeq, false, "\x1e" + mine + "\n\x1e" + mine + "\n", "\x1e" + masked + "\n\x1e" + masked + "\n"},
+		{"separators without a document", plan.JSONSeq, false, "\x1e\x1e" + mine + "\n\x1e\n", "\x1e\x1e" + masked + "\n\x1e\n"},
+		{"a pretty document", plan.JSONSeq, false, "\x1e{\n\"phone\": \"+91-9812345670\"\n}\n", "\x1e{\n\"phone\": \"+91XXXXXX5670\"\n}\n"},
+		{"a record of another in a sequence", plan.JSONSeq, true, "\x1e" + yours + "\n\x1e" + mine + "\n", "\x1e" + masked + "\n"},
+		{"bytes in front of a sequence", plan.JSONSeq, false, mine + "\n\x1e" + mine + "\n", ""},
+		{"two documents behind one separator", plan.JSONSeq, false, "\x1e" + mine + "\n" + mine + "\n", ""},
+
+		{"an event", plan.SSE, false, "event: lead\nid: 7\ndata: " + mine + "\n\n", "event: lead\nid: 7\ndata: " + masked + "\n\n"},
+		{"an event without blanks, lines by CR LF", plan.SSE, false, "data:" + mine + "\r\nid:7\r\n\r\n", "data:" + masked + "\r\nid:7\r\n\r\n"},
+		{"lines by CR", plan.SSE, false, "data:" + mine + "\r\rdata:" + mine + "\r\r", "data:" + masked + "\r\rdata:" + masked + "\r\r"},
+		{"a document over several lines", plan.SSE, false, "data: {\"id\":1,\ndata: \"phone\":\"+91-9812345670\"\ndata: }\n\n", "data: {\"id\":1,\ndata: \"phone\":\"+91XXXXXX5670\"\ndata: }\n\n"},
+		{"a value over two lines", plan.SSE, false, "data: {\"note\":\"98123\ndata: 45670\"}\n\n", ""},
+		{"nothing to mask", plan.SSE, false, "data:{\"id\":1,\ndata\ndata:   \"x\":2}\nretry: 3000\n\n", "data:{\"id\":1,\ndata\ndata:   \"x\":2}\nretry: 3000\n\n"},
+		{"a comment, and personal data in it", plan.SSE, false, ": hello\n\n: call 9812345670\n\n", ": hello\n\n: call XXXXXXXX\n\n"},
+		{"personal data in id and event", plan.SSE, false, "id: meera.nair@canary.example\nevent: 9812345670\ndata: {}\n\n", "id: XXXXXXXX\nevent: XXXXXXXX\ndata: {}\n\n"},
+		{"lines that no client reads", plan.SSE, false, "phone: 1\nData: x\nretry: 9812345670\nretry: x\ndata: {}\n\n", "data: {}\n\n"},
+		{"an event of another's record", plan.SSE, true, ": one\n\nid: 2\ndata: " + yours + "\n\ndata: " + mine + "\n\n", ": one\n\ndata: " + masked + "\n\n"},
+		{"a text in place of a document", plan.SSE, false, "data: 9812345670 called\n\n", ""},
+		{"an event that breaks off", plan.SSE, false, "data: " + mine, "data: " + masked},
+		{"empty data", plan.SSE, false, "data\n\ndata: \n\n", "data\n\ndata: \n\n"},
+		{"a byte order mark in front of events", plan.SSE, false, "\xEF\xBB\xBFdata: " + mine + "\n\n", "data: " + masked + "\n\n"},
+		{"an event that is not UTF-8", plan.SSE, false, "id: \xff\ndata: {}\n\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := leads(c.format, c.rows)
+			got, _, err := run(p, c.in, nil)
+			if c.want == "" && err == nil {
+				t.Fatalf("what nobody can read goes through:\n%q", got)
+			}
+			if c.want != "" && (err != nil || got != c.want) {
+				t.Fatalf("%v\ngot  %q\nwant %q", err, got, c.want)
+			}
+			slow, _, slowErr := run(p, c.in, iotest.OneByteReader)
+			if slow != got || (slowErr == nil) != (err == nil) {
+				t.Fatalf("byte by byte another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
+			}
+			for cut := range len(c.in) {
+				parts, _, partsErr := run(p, c.in, func(io.Reader) io.Reader {
+					return io.MultiReader(strings.NewReader(c.in[:cut]), strings.NewReader(c.in[cut:]))
+				})
+				if parts != got || (partsErr == nil) != (err == nil) {
+					t.Fatalf("cut at %d another answer comes out:\n%q, %v\n%q, %v", cut, got, err, parts, partsErr)
+				}
+			}
+		})
+	}
+}
+
+// What was judged goes out before more is asked for: an event must not wait for
+// the next one.
+func TestEventsAreNotHeld(t *testing.T) {
+	for format, frame := range map[plan.Format]string{plan.SSE: "data: " + mine + "\n\n", plan.NDJSON: mine + "\n"} {
+		r, w := io.Pipe()
+		m := New(leads(format, false), viewer, jsonmask.Limits{})
+		body := m.Reader(r)
+		for range 3 {
+			go func() { _, _ = w.Write([]byte(frame)) }()
+			want := strings.Replace(frame, mine, masked, 1)
+			got := make([]byte, len(want))
+			if _, err := io.ReadFull(body, got); err != nil || string(got) != want {
+				t.Fatalf("%s: %q, %v: a live stream stands still", format, got, err)
+			}
+		}
+		_ = w.Close()
+	}
+}
+
+func TestLimits(t *testing.T) {
+	long := `{"note":"` + strings.Repeat("x", 2<<20) + `"}`
+	for format, body := range map[plan.Format]string{plan.NDJSON: long, plan.JSONSeq: "\x1e" + long, plan.SSE: "data: " + long} {
+		_, _, err := run(leads(format, false), body, nil)
+		var le *jsonmask.LimitError
+		if !errors.As(err, &le) {
+			t.Errorf("%s: %v: one document may fill the memory", format, err)
+		}
+	}
+	p := leads(plan.NDJSON, true)
+	p.MaxRows = 2
+	got, s, err := run(p, strings.Repeat(mine+"\n", 5), nil)
+	if err != nil || strings.Count(got, "\n") != 2 || s.Kept != 2 || s.Dropped != 3 {
+		t.Errorf("with a cap of 2 records: %q, %+v, %v", got, s, err)
+	}
+}
+
+func TestStats(t *testing.T) {
+	_, s, err := run(leads(plan.NDJSON, true), mine+"\n"+yours+"\n"+mine+"\n", nil)
+	if err != nil || s.Masked["phone"] != 2 || s.Hidden["pan"] != 2 || s.Kept != 2 || s.Dropped != 1 {
+		t.Errorf("the audit reads %+v, %v", s, err)
+	}
+}
+
+// A masker that is used again has nothing of the body before, broken or not.
+func TestReset(t *testing.T) {
+	p := leads(plan.SSE, false)
+	m := New(p, viewer, jsonmask.Limits{})
+	for _, in := range []string{"data: " + mine + "\n\n", "data: {\"phone\"", "data: " + mine + "\n\n"} {
+		m.Reset(p, viewer, jsonmask.Limits{})
+		got, err := io.ReadAll(m.Reader(strings.NewReader(in)))
+		if want, _, wantErr := run(p, in, nil); string(got) != want || (err == nil) != (wantErr == nil) {
+			t.Errorf("%q: %q, %v; new it gives %q, %v", in, got, err, want, wantErr)
+		}
+	}
+}
+
+// FuzzFramed holds the framing to splitting the body, rewriting every document by
+// itself, and joining again; and any chunking to the same bytes.
+func FuzzFramed(f *testing.F) {
+	for _, s := range []string{mine + "\n" + yours + "\n", "\x1e" + mine + "\n\x1e" + yours, "id: 1\ndata: " + mine + "\n\n: x\r\n\r\ndata: {}\r\r", "data:{\ndata:}\n\n"} {
+		for format := range byte(3) {
+			f.Add([]byte(s), format, uint8(3))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, format, size uint8) {
+		formats := []plan.Format{plan.NDJSON, plan.JSONSeq, plan.SSE}
+		p := leads(formats[int(format)%3], true)
+		got, _, err := run(p, string(body), nil)
+		slow, _, slowErr := run(p, string(body), func(r io.Reader) io.Reader { return &pieces{r, int(size)%5 + 1} })
+		if got != slow || (err == nil) != (slowErr == nil) {
+			t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
+		}
+		body = bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))
+		want, ok := oracle(p, string(body))
+		if ok != (err == nil) || ok && want != clientView(p.Format, got) {
+			t.Fatalf("got %q, %v\nthe oracle: %q, %v", clientView(p.Format, got), err, want, ok)
+		}
+	})
+}
+
+type pieces struct {
+	r io.Reader
+	n int
+}
+
+func (p *pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.n)]) }
+
+// oracle is what a client should see: all documents, rewritten, one a line.
+func oracle(p *plan.Plan, body string) (string, bool) {
+	var out strings.Builder
+	docs, ok := documents(p.Format, body)
+	if !ok {
+		return "", false
+	}
+	for _, d := range docs {
+		got, err := jsonmask.New(p, viewer, jsonmask.Limits{}).Append(nil, []byte(d))
+		switch {
+		case errors.Is(err, jsonmask.ErrNotVisible):
+		case err != nil:
+			return "", false
+		default:
+			out.WriteString(squeeze(string(got)) + "\x00")
+		}
+	}
+	return out.String(), true
+}
+
+// clientView is what a client reads out of a body.
+func clientView(f plan.Format, body string) string {
+	docs, _ := documents(f, body)
+	var out strings.Builder
+	for _, d := range docs {
+		out.WriteString(squeeze(d) + "\x00")
+	}
+	return out.String()
+}
+
+// squeeze takes white space away, which the lines of an event may lose.
+func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// documents splits a body the simple way.
+func documents(f plan.Format, body string) ([]string, bool) {
+	var docs []string
+	switch f {
+	case plan.NDJSON:
+		docs = strings.Split(body, "\n")
+	case plan.JSONSeq:
+		docs = strings.Split(body, "\x1e")
+		if docs[0] != "" {
+			return nil, false
+		}
+	case plan.SSE:
+		if !validEvents(body) {
+			return nil, false
+		}
+		body = strings.ReplaceAll(strings.ReplaceAll(body, "\r\n", "\n"), "\r", "\n")
+		var data []string
+		for _, line := range append(strings.Split(body, "\n"), "") {
+			name, value, _ := strings.Cut(line, ":")
+			switch {
+			case line == "":
+				docs = append(docs, strings.Join(data, "\n"))
+				data = nil
+			case name == "data":
+				data = append(data, strings.TrimPrefix(value, " "))
+			}
+		}
+	}
+	kept := docs[:0]
+	for _, d := range docs {
+		if strings.Trim(d, " \t\r\n") != "" {
+			kept = append(kept, d)
+		}
+	}
+	return kept, true
+}
+
+func validEvents(body string) bool { return strings.ToValidUTF8(body, "\x00bad") == body }
