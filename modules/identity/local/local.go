@@ -22,7 +22,7 @@ func init() {
 }
 
 // CredentialKind is the kind under which password hashes are kept.
-const CredentialKind = "password"
+const CredentialKind = password.CredentialKind
 
 // Local checks passwords against argon2id hashes in the records store. An unknown
 // account costs the same work as a known one with a wrong password.
@@ -73,9 +73,11 @@ func (*Local) Password(ctx context.Context, env signin.Env, email, pw string) (r
 		return records.Person{}, signin.ErrWrong
 	}
 	if res.Rehash {
+		hashed := hash
 		if hash, err := env.Passwords.Hash(ctx, pw); err == nil {
-			// When this fails the old hash still holds.
-			_ = env.Records.PutCredential(ctx, records.Credential{PersonID: person.ID, Kind: CredentialKind, Secret: []byte(hash)})
+			// When this fails the old hash still holds. A password that was changed
+			// meanwhile stays: only the very hash that was verified is replaced.
+			_ = env.Records.SwapCredential(ctx, records.Credential{PersonID: person.ID, Kind: CredentialKind, Secret: []byte(hash)}, []byte(hashed))
 		}
 	}
 	return *person, nil

@@ -5,8 +5,9 @@
 // policy.
 //
 // New hashes are argon2id in PHC form. Imported bcrypt, PBKDF2, scrypt,
-// SHA-crypt and argon2id hashes verify as well and are to be replaced at the next
-// sign-in (Result.Rehash). Plain text, MD5-crypt and unsalted hashes are refused.
+// SHA-crypt, argon2id and argon2i hashes verify as well and are to be replaced at
+// the next sign-in (Result.Rehash). Plain text, MD5-crypt and unsalted hashes are
+// refused. A Keeper sets and changes passwords, with their history and age.
 //
 // Every password is brought into Unicode normalisation form C first (RFC 8265
 // §4.2.2), so that an accent typed in two ways is one password; nothing else

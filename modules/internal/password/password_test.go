@@ -40,16 +40,19 @@ const secret = "Trés-Bon 42"
 
 // Made by Python's hashlib, libxcrypt and OpenSSL.
 var imported = map[string]string{
-	"pbkdf2-sha256":   "$pbkdf2-sha256$100000$MDEyMzQ1Njc4OWFiY2RlZg$rUNXKV45o6xqGSUGBrnpaj4xZRB8/qHhx5HozFKooHY",
-	"pbkdf2-sha512":   "$pbkdf2-sha512$1000$MDEyMzQ1Njc4OWFiY2RlZg$OyYLtOQdTYJ/VZ92GuupP7M35qRYx2dupiIHIsfJNXlBLN4gMtAOj/o8EKdh8pQVJkZz3nT4vzCU1PZWYSHkdg",
-	"pbkdf2-sha1":     "$pbkdf2$1000$MDEyMzQ1Njc4OWFiY2RlZg$/aVTNbtpDeAKsImo1zVTMp9S6B0",
-	"scrypt":          "$scrypt$ln=14,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$qo68YVhuTc4BNWdf/dpxhwlg9a5mPDohxeQaoNoommk",
-	"sha512-crypt":    "$6$saltsalt12$pnBBf5ykS4Y9I2c3OFqgtD60JkeXS/j72knER.NGdl9HX24lXEftRIvxtisixdyqZyDgpzFA00jYQa6cqJOTo.",
-	"sha512-rounds":   "$6$rounds=2000$saltsalt$EUtGKrsHUD08okeKDgzbN2iE02Bn5odArcPkvNZoAKRfsoWTKVCXKvDR9vllIqFqVa8AuW4iyg3TratA6Cba9.",
-	"sha256-crypt":    "$5$saltsalt12$x0v4hoqrZzEgwx46065LSyw3VO1s4cAe5qN.GPNglm5",
-	"bcrypt":          "$2b$05$abcdefghijklmnopqrstuudI1KnXOe7Nm5oAOquFLUqtgbw.HnZDW",
-	"ldap-sha256":     "{CRYPT}$5$saltsalt12$x0v4hoqrZzEgwx46065LSyw3VO1s4cAe5qN.GPNglm5",
-	"argon2id, other": phc(secret, 8192, 2, 2),
+	"pbkdf2-sha256":    "$pbkdf2-sha256$100000$MDEyMzQ1Njc4OWFiY2RlZg$rUNXKV45o6xqGSUGBrnpaj4xZRB8/qHhx5HozFKooHY",
+	"pbkdf2-sha512":    "$pbkdf2-sha512$1000$MDEyMzQ1Njc4OWFiY2RlZg$OyYLtOQdTYJ/VZ92GuupP7M35qRYx2dupiIHIsfJNXlBLN4gMtAOj/o8EKdh8pQVJkZz3nT4vzCU1PZWYSHkdg",
+	"pbkdf2-sha1":      "$pbkdf2$1000$MDEyMzQ1Njc4OWFiY2RlZg$/aVTNbtpDeAKsImo1zVTMp9S6B0",
+	"scrypt":           "$scrypt$ln=14,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$qo68YVhuTc4BNWdf/dpxhwlg9a5mPDohxeQaoNoommk",
+	"sha512-crypt":     "$6$saltsalt12$pnBBf5ykS4Y9I2c3OFqgtD60JkeXS/j72knER.NGdl9HX24lXEftRIvxtisixdyqZyDgpzFA00jYQa6cqJOTo.",
+	"sha512-rounds":    "$6$rounds=2000$saltsalt$EUtGKrsHUD08okeKDgzbN2iE02Bn5odArcPkvNZoAKRfsoWTKVCXKvDR9vllIqFqVa8AuW4iyg3TratA6Cba9.",
+	"sha256-crypt":     "$5$saltsalt12$x0v4hoqrZzEgwx46065LSyw3VO1s4cAe5qN.GPNglm5",
+	"bcrypt":           "$2b$05$abcdefghijklmnopqrstuudI1KnXOe7Nm5oAOquFLUqtgbw.HnZDW",
+	"bcrypt, htpasswd": "$2y$05$abcdefghijklmnopqrstuudI1KnXOe7Nm5oAOquFLUqtgbw.HnZDW",
+	"bcrypt, old":      "$2a$05$abcdefghijklmnopqrstuudI1KnXOe7Nm5oAOquFLUqtgbw.HnZDW",
+	"argon2i":          argon2i(secret, 8192, 3, 1),
+	"ldap-sha256":      "{CRYPT}$5$saltsalt12$x0v4hoqrZzEgwx46065LSyw3VO1s4cAe5qN.GPNglm5",
+	"argon2id, other":  phc(secret, 8192, 2, 2),
 }
 
 // phc makes an argon2id string with another implementation.
@@ -57,6 +60,27 @@ func phc(password string, m, t uint32, p uint8) string {
 	salt := []byte("0123456789abcdef")
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", m, t, p, b64(salt), b64(argon2.IDKey([]byte(password), salt, t, m, p, 32)))
+}
+
+func argon2i(password string, m, t uint32, p uint8) string {
+	salt := []byte("0123456789abcdef")
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2i$v=19$m=%d,t=%d,p=%d$%s$%s", m, t, p, b64(salt), b64(argon2.Key([]byte(password), salt, t, m, p, 32)))
+}
+
+func TestRefusedHashesSayWhy(t *testing.T) {
+	for hash, want := range map[string]string{
+		"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=":        "SHA-1 without salt",
+		"{ssha}5en6G6MezRroT3XKqkdPOmY/BfQ=":       "guessed too fast",
+		"5f4dcc3b5aa765d61d8327deb882cf99":         "without salt, in hexadecimal",
+		"5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8": "without salt, in hexadecimal",
+		"$apr1$saltsalt$qjXMvbEw8oaL.CzflDtaK/":    "MD5-crypt",
+		"hunter2":                                  "not known",
+	} {
+		if err := Check(hash); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), hash) {
+			t.Errorf("whoever imports %q reads %v, want a line with %q and without the hash", hash, err, want)
+		}
+	}
 }
 
 func TestHashAndVerify(t *testing.T) {
@@ -130,7 +154,7 @@ func TestUnusableStoredHashes(t *testing.T) {
 		"plaintext kind":           "$plaintext$" + secret,
 		"md5-crypt":                "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/",
 		"sha1":                     "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
-		"argon2i":                  "$argon2i$v=19$m=8192,t=1,p=1$" + salt + "$" + key,
+		"argon2d":                  "$argon2d$v=19$m=8192,t=1,p=1$" + salt + "$" + key,
 		"yescrypt":                 "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
 		"cut":                      phc(secret, 8192, 1, 1)[:40],
 		"no key":                   "$argon2id$v=19$m=8192,t=1,p=1$" + salt + "$",

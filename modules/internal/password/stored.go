@@ -4,6 +4,7 @@
 package password
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,7 +36,7 @@ const (
 var decoder = func() *crypt.Decoder {
 	d := crypt.NewDecoder()
 	for _, register := range []func(algorithm.DecoderRegister) error{
-		argon2.RegisterDecoderArgon2id, bcrypt.RegisterDecoder, pbkdf2.RegisterDecoder, scrypt.RegisterDecoderScrypt, shacrypt.RegisterDecoder,
+		argon2.RegisterDecoderArgon2id, argon2.RegisterDecoderArgon2i, bcrypt.RegisterDecoder, pbkdf2.RegisterDecoder, scrypt.RegisterDecoderScrypt, shacrypt.RegisterDecoder,
 	} {
 		if err := register(d); err != nil {
 			panic(err) // two kinds under one name: a mistake in the list above
@@ -61,12 +62,8 @@ func decode(hash string) (s stored, err error) {
 	if len(hash) > maxHashBytes {
 		return s, fmt.Errorf("%w: it is too long", ErrStored)
 	}
-	s.digest, err = decoder.Decode(hash)
-	switch {
-	case errors.Is(err, algorithm.ErrEncodedHashInvalidIdentifier):
-		return s, fmt.Errorf("%w: it is of a kind that is refused: argon2id, bcrypt, PBKDF2, scrypt and SHA-crypt are known", ErrStored)
-	case err != nil:
-		return s, fmt.Errorf("%w: it is not well formed ($kind$cost$salt$key)", ErrStored)
+	if s.digest, err = decoder.Decode(hash); err != nil {
+		return s, fmt.Errorf("%w: %s; argon2id, argon2i, bcrypt, PBKDF2, scrypt and SHA-crypt are known ($kind$cost$salt$key)", ErrStored, refused(hash))
 	}
 	// The cost is read from what was understood, not from what was written: a
 	// parameter that is there twice cannot say one thing here and another there.
@@ -79,6 +76,31 @@ func decode(hash string) (s stored, err error) {
 	return s, nil
 }
 
+// weak are kinds that are known and refused, by what a hash begins with.
+var weak = []struct{ head, what string }{
+	{"{SHA}", "it is SHA-1 without salt"}, {"{SHA256}", "it is SHA-256 without salt"}, {"{SHA512}", "it is SHA-512 without salt"},
+	{"{MD5}", "it is MD5 without salt"}, {"{SSHA", "it is one run of SHA, which is guessed too fast"}, {"{SMD5}", "it is one run of MD5, which is guessed too fast"},
+	{"$1$", "it is MD5-crypt, which is guessed too fast"}, {"$apr1$", "it is MD5-crypt, which is guessed too fast"},
+	{"$md5", "it is MD5-crypt, which is guessed too fast"}, {"$sha1$", "it is SHA1-crypt, which is guessed too fast"},
+	{"$y$", "it is yescrypt"}, {"$7$", "it is scrypt in a form that is not read"}, {"$argon2d$", "it is argon2d"}, {"$plaintext$", "it is the password itself"}, {"{PLAIN", "it is the password itself"},
+}
+
+// refused says what a hash of a kind that is not taken looks like, and nothing of it.
+func refused(hash string) string {
+	for _, w := range weak {
+		if len(hash) >= len(w.head) && strings.EqualFold(hash[:len(w.head)], w.head) {
+			return w.what
+		}
+	}
+	if _, err := hex.DecodeString(strings.TrimPrefix(hash, "*")); err == nil {
+		switch len(strings.TrimPrefix(hash, "*")) {
+		case 32, 40, 56, 64, 96, 128:
+			return "it looks like a hash without salt, in hexadecimal"
+		}
+	}
+	return "it is not well formed, or of a kind that is not known"
+}
+
 // readCost reads the kind and the cost from the head of an encoded digest and
 // refuses what is out of bounds.
 func readCost(encoded string) (kind string, cost map[string]int, err error) {
@@ -88,7 +110,7 @@ func readCost(encoded string) (kind string, cost map[string]int, err error) {
 	}
 	kind = parts[1]
 	switch {
-	case kind == argon2.AlgIdentifierVariantID:
+	case kind == argon2.AlgIdentifierVariantID, kind == argon2.AlgIdentifierVariantI:
 		cost = numbers(parts[3])
 		return kind, cost, bounds{"m": {8, maxMemoryKiB}, "t": {1, maxPasses}, "p": {1, maxLanes}}.hold(cost)
 	case kind == bcrypt.AlgIdentifierVariantSHA256:
