@@ -34,12 +34,15 @@ func init() {
 // POST /crmgate/people | adds {email, name, role, owner_ids, password}
 // PATCH /crmgate/people/{email} | changes {name, role, owner_ids, status, password}
 // PUT /crmgate/people/{email}/crm-key | sets {access_key, secret_key}
+// PUT /crmgate/people/{email}/crm-login | sets {user, password} for bridge credentials
 // GET /crmgate/sessions?email= | live sessions
 // DELETE /crmgate/sessions/{id} | ends one session
 // POST /crmgate/sessions/end | ends all of {email}
 // GET /crmgate/locks | locks in force
 // POST /crmgate/locks | sets {target, value, message, for, exempt}
 // DELETE /crmgate/locks/{id} | lifts one
+// GET /crmgate/bans | bans of those who guessed too often
+// DELETE /crmgate/bans/{what}/{kind}/{id} | lifts one
 // GET /crmgate/policy | the policy in force
 // GET /crmgate/policy/revisions | accepted policies, newest first
 // POST /crmgate/policy/check | checks the policy in the body
@@ -72,25 +75,28 @@ type adminCall struct {
 var adminRoutes = func() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, fn := range map[string]func(*adminCall) (any, error){
-		"GET /crmgate/info":                   (*adminCall).info,
-		"GET /crmgate/people":                 (*adminCall).people,
-		"POST /crmgate/people":                (*adminCall).addPerson,
-		"PATCH /crmgate/people/{email}":       (*adminCall).changePerson,
-		"PUT /crmgate/people/{email}/crm-key": (*adminCall).setKey,
-		"GET /crmgate/sessions":               (*adminCall).sessions,
-		"DELETE /crmgate/sessions/{id}":       (*adminCall).endSession,
-		"POST /crmgate/sessions/end":          (*adminCall).endPerson,
-		"GET /crmgate/locks":                  (*adminCall).locks,
-		"POST /crmgate/locks":                 (*adminCall).lock,
-		"DELETE /crmgate/locks/{id}":          (*adminCall).unlock,
-		"GET /crmgate/policy":                 (*adminCall).policy,
-		"GET /crmgate/policy/revisions":       (*adminCall).revisions,
-		"POST /crmgate/policy/check":          (*adminCall).checkPolicy,
-		"POST /crmgate/policy/explain":        (*adminCall).explain,
-		"GET /crmgate/audit":                  (*adminCall).audit,
-		"GET /crmgate/audit/verify":           (*adminCall).verify,
-		"GET /crmgate/audit/export":           (*adminCall).export,
-		"POST /crmgate/refresh":               (*adminCall).refresh,
+		"GET /crmgate/info":                       (*adminCall).info,
+		"GET /crmgate/people":                     (*adminCall).people,
+		"POST /crmgate/people":                    (*adminCall).addPerson,
+		"PATCH /crmgate/people/{email}":           (*adminCall).changePerson,
+		"PUT /crmgate/people/{email}/crm-key":     (*adminCall).setKey,
+		"PUT /crmgate/people/{email}/crm-login":   (*adminCall).setLogin,
+		"GET /crmgate/sessions":                   (*adminCall).sessions,
+		"DELETE /crmgate/sessions/{id}":           (*adminCall).endSession,
+		"POST /crmgate/sessions/end":              (*adminCall).endPerson,
+		"GET /crmgate/locks":                      (*adminCall).locks,
+		"POST /crmgate/locks":                     (*adminCall).lock,
+		"DELETE /crmgate/locks/{id}":              (*adminCall).unlock,
+		"GET /crmgate/bans":                       (*adminCall).bans,
+		"DELETE /crmgate/bans/{what}/{kind}/{id}": (*adminCall).liftBan,
+		"GET /crmgate/policy":                     (*adminCall).policy,
+		"GET /crmgate/policy/revisions":           (*adminCall).revisions,
+		"POST /crmgate/policy/check":              (*adminCall).checkPolicy,
+		"POST /crmgate/policy/explain":            (*adminCall).explain,
+		"GET /crmgate/audit":                      (*adminCall).audit,
+		"GET /crmgate/audit/verify":               (*adminCall).verify,
+		"GET /crmgate/audit/export":               (*adminCall).export,
+		"POST /crmgate/refresh":                   (*adminCall).refresh,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { serveCall(w, r, fn) })
 	}

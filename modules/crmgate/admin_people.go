@@ -202,6 +202,31 @@ func (c *adminCall) setKey() (any, error) {
 	return map[string]bool{"ok": true}, c.act("crm_key", p.Email, "set the CRM key pair")
 }
 
+// setLogin stores what a person signs in to the CRM with, sealed.
+func (c *adminCall) setLogin() (any, error) {
+	var in struct {
+		User     string `json:"user"`
+		Password string `json:"password"`
+	}
+	if err := c.body(&in); err != nil {
+		return nil, err
+	}
+	if in.User == "" || in.Password == "" {
+		return nil, badInput{errors.New("reading the request: user and password are needed")}
+	}
+	p, err := c.person(c.r.PathValue("email"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.rt.putCRMCredentials(c.r.Context(), p.ID, in.User, in.Password); err != nil {
+		return nil, err
+	}
+	if k := c.app.logins; k != nil {
+		k.remember(p.ID, nil)
+	}
+	return map[string]bool{"ok": true}, c.act("crm_login", p.Email, "set the credentials for the CRM")
+}
+
 // person finds somebody by e-mail address.
 func (c *adminCall) person(email string) (*records.Person, error) {
 	p, ok := c.rt.directory.ByEmail(email)

@@ -44,11 +44,14 @@ type App struct {
 	state     state.Opener
 	records   records.Opener
 	identity  []signin.PasswordProvider
+	redirects []signin.RedirectProvider
+	providers map[string]any // both kinds, by name
 	resources *resource.Map
 	engine    *network.Engine
 	sources   *network.Sources
 	watcher   *policyFile
 	portal    *portal.Portal
+	logins    *crmLogins // with bridge credentials
 	forbidden *Forbidden
 	pairNames [2]pairName
 
@@ -79,6 +82,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.loadGuests(ctx); err != nil {
+		return err
+	}
+	if err := a.checkSignIn(); err != nil {
 		return err
 	}
 	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
@@ -191,11 +197,9 @@ func (a *App) loadGuests(ctx caddy.Context) error {
 		return errors.New("loading the records store: the module is no records store")
 	}
 	for _, id := range ids.([]any) { //nolint:forcetypeassert // Caddy's contract for a slice of raw messages
-		p, ok := id.(signin.PasswordProvider)
-		if !ok {
-			return errors.New("loading identity providers: the module proves no passwords")
+		if err := a.takeProvider(id); err != nil {
+			return err
 		}
-		a.identity = append(a.identity, p)
 	}
 	return nil
 }

@@ -71,6 +71,21 @@ func (a *App) checkBridges() error {
 	if b.Adopt && a.resources.Session == nil {
 		return fmt.Errorf("reading bridge adopt: the map %s describes no session of the CRM's own", a.resources.Name)
 	}
+	if c := b.Credentials; c != nil {
+		if b.Adopt {
+			return errors.New("reading bridge credentials: with bridge adopt people sign in to the CRM themselves; keep one of the two")
+		}
+		if err := c.check(); err != nil {
+			return err
+		}
+		if c.Token != nil {
+			headers = append(headers, c.Token.Header)
+		}
+		var err error
+		if a.logins, err = newCRMLogins(a, c); err != nil {
+			return err
+		}
+	}
 	a.forbidden = NewForbidden(headers, a.resources.Credentials.Query)
 	a.pairNames = pairNames(a.resources.Credentials)
 	return nil
@@ -98,6 +113,11 @@ func (a *App) Bridge(ctx context.Context, d *Decision, req *resource.Request) er
 	}
 	if b.Keys {
 		if err := a.bridgeKeys(ctx, d); err != nil {
+			return err
+		}
+	}
+	if b.Credentials != nil {
+		if err := a.bridgeCredentials(ctx, d); err != nil {
 			return err
 		}
 	}

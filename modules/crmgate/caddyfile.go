@@ -43,7 +43,24 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    map      <name>|<file>
 //	    policy   <file>
 //	    title    <text>
+//	    origin   <https://host>
 //	    identity <provider> { ... }
+//	    mail {
+//	        host     <name>
+//	        port     <number>
+//	        tls      starttls|implicit|none
+//	        ca       <file>
+//	        user     <name>
+//	        password <as {env.NAME} or {file./path}>
+//	        from     <address>
+//	        timeout  <duration>
+//	    }
+//	    sms {
+//	        url      <https://...>
+//	        secret   <as {env.NAME} or {file./path}>
+//	        networks <ranges...>
+//	        timeout  <duration>
+//	    }
 //	    session {
 //	        idle        <duration>
 //	        absolute    <duration>
@@ -72,6 +89,18 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    }
 //	    bridge keys
 //	    bridge adopt
+//	    bridge credentials {
+//	        sign_in  <url>
+//	        sign_out <url>
+//	        body     form|json
+//	        field    <name> <text with {user} and {password}>
+//	        success  <statuses...>
+//	        cookies  <names...>
+//	        token    <json pointer> <header> [<word before it>]
+//	        lifetime <duration>
+//	        expired  <statuses...>
+//	        ca       <file>
+//	    }
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume option name
@@ -108,6 +137,12 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return oneArg(d, &a.Policy)
 	case "title":
 		return oneArg(d, &a.Title)
+	case "origin":
+		return oneArg(d, &a.Origin)
+	case "mail":
+		return a.unmarshalMail(d)
+	case "sms":
+		return a.unmarshalSMS(d)
 	case "state":
 		return guest(d, "crmgate.state", "store", &a.StateRaw)
 	case "records":
@@ -294,7 +329,8 @@ func (a *App) unmarshalBridge(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	if kind == "jwt" && b.JWT != nil || kind == "headers" && b.Headers != nil || kind == "keys" && b.Keys || kind == "adopt" && b.Adopt {
+	if kind == "jwt" && b.JWT != nil || kind == "headers" && b.Headers != nil || kind == "keys" && b.Keys || kind == "adopt" && b.Adopt ||
+		kind == "credentials" && b.Credentials != nil {
 		return d.Errf("bridge %s is given twice", kind)
 	}
 	switch kind {
@@ -310,8 +346,11 @@ func (a *App) unmarshalBridge(d *caddyfile.Dispenser) error {
 	case "adopt":
 		b.Adopt = true
 		return nil
+	case "credentials":
+		b.Credentials = new(CredentialsBridge)
+		return unmarshalCredentialsBridge(d, b.Credentials)
 	}
-	return d.Errf("unrecognized bridge %q: jwt, headers, keys or adopt", kind)
+	return d.Errf("unrecognized bridge %q: jwt, headers, keys, adopt or credentials", kind)
 }
 
 func unmarshalJWTBridge(d *caddyfile.Dispenser, b *JWTBridge) error {

@@ -6,7 +6,6 @@ package crmgate
 import (
 	"bufio"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,7 +19,7 @@ import (
 func init() {
 	command("user", "Manages the people of a running gateway",
 		"Adds, lists and changes people. Passwords are read from the terminal or from\nstandard input, never from the command line.", nil,
-		userAdd, userList, userPasswd, userStatus("deactivate", "inactive"), userStatus("activate", "active"), userKey)
+		userAdd, userList, userPasswd, userStatus("deactivate", "inactive"), userStatus("activate", "active"), userKey, userCredentials)
 }
 
 func userAdd() *cobra.Command {
@@ -107,13 +106,9 @@ func userKey() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	})
 	c.RunE = func(c *cobra.Command, args []string) error {
-		in := bufio.NewScanner(c.InOrStdin())
-		var lines []string
-		for in.Scan() && len(lines) < 2 {
-			lines = append(lines, strings.TrimSpace(in.Text()))
-		}
-		if len(lines) != 2 || lines[0] == "" || lines[1] == "" {
-			return errors.New("reading the key pair: standard input must hold two lines, access key and secret key")
+		lines, err := twoLines(c, "access key and secret key")
+		if err != nil {
+			return err
 		}
 		body := map[string]string{"access_key": lines[0], "secret_key": lines[1]}
 		if err := call(c, http.MethodPut, "/people/"+url.PathEscape(args[0])+"/crm-key", body, nil); err != nil {
@@ -123,6 +118,39 @@ func userKey() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+func userCredentials() *cobra.Command {
+	c := online(&cobra.Command{
+		Use: "credentials <email>", Short: "Stores what a person signs in to the CRM with, for bridge credentials: user name and password, a line each, from standard input",
+		Args: cobra.ExactArgs(1),
+	})
+	c.RunE = func(c *cobra.Command, args []string) error {
+		lines, err := twoLines(c, "user name and password")
+		if err != nil {
+			return err
+		}
+		body := map[string]string{"user": lines[0], "password": lines[1]}
+		if err := call(c, http.MethodPut, "/people/"+url.PathEscape(args[0])+"/crm-login", body, nil); err != nil {
+			return printed(err)
+		}
+		fmt.Fprintf(c.OutOrStdout(), "credentials of %s stored\n", args[0])
+		return nil
+	}
+	return c
+}
+
+// twoLines reads a secret that has two parts.
+func twoLines(c *cobra.Command, what string) ([]string, error) {
+	in := bufio.NewScanner(c.InOrStdin())
+	var lines []string
+	for len(lines) < 2 && in.Scan() {
+		lines = append(lines, strings.TrimSpace(in.Text()))
+	}
+	if len(lines) != 2 || lines[0] == "" || lines[1] == "" {
+		return nil, fmt.Errorf("reading standard input: it must hold two lines, %s", what)
+	}
+	return lines, nil
 }
 
 // readPassword asks for a password on a terminal, reads a line where standard

@@ -87,6 +87,9 @@ type BridgeConfig struct {
 	// Let the CRM's own sign-in pass and bind the session it hands out to the
 	// gateway session that asked for it.
 	Adopt bool `json:"adopt,omitempty"`
+	// Sign in to the CRM with the person's own stored credentials and keep what it
+	// hands out.
+	Credentials *CredentialsBridge `json:"credentials,omitempty"`
 }
 
 // Config is the `crmgate` app's configuration: one app guards one account.
@@ -113,6 +116,12 @@ type Config struct {
 	Map string `json:"map,omitempty"`
 	// The policy file. Default: roles with their documented rights, no templates.
 	Policy string `json:"policy,omitempty"`
+	// Where browsers reach the gate, such as https://crm.example.com. Needed by
+	// identity providers that send people away and back, by passkeys and by mail.
+	Origin string `json:"origin,omitempty"`
+	// How the gate sends mail and text messages; without them it sends none.
+	Mail *MailConfig `json:"mail,omitempty"`
+	SMS  *SMSConfig  `json:"sms,omitempty"`
 	// How people prove who they are; default local passwords.
 	IdentityRaw []json.RawMessage `json:"identity,omitempty" caddy:"namespace=crmgate.identity inline_key=provider"`
 	Session     *SessionConfig    `json:"session,omitempty"`

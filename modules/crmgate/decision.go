@@ -36,6 +36,9 @@ type Decision struct {
 	Pushed    bool                                         // the row filter stands in the query itself
 	Forbidden *Forbidden                                   // what a client may not bring along
 	Learn     func(ctx context.Context, body []byte) error // binds the CRM session in a sign-in answer
+	// Around sends the request to the CRM in the transport's place: once with send, or
+	// more than once, and looks at the answer before anybody else.
+	Around func(req *http.Request, send Send) (*http.Response, error)
 
 	Facts Facts
 }

@@ -45,7 +45,8 @@ type runtime struct {
 	sessions  *session.Manager
 	audit     *audit.Writer
 	passwords *password.Hasher
-	attempts  *attempts.Throttle
+	attempts  *attempts.Throttle // signing in
+	crmTries  *attempts.Throttle // signing in to the CRM, with bridge adopt
 	signer    *assertion.Signer
 	keys      *keyRing
 	quota     atomic.Pointer[quota.Quota]
@@ -139,10 +140,12 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 	}
 	th := set.Throttle
 	limit := attempts.Limit{Failures: th.Failures, Within: th.Within.D()}
-	if rt.attempts, err = attempts.New(rt.state, attempts.Options{
-		Account: limit, Pair: limit, FirstBan: th.Wait.D(), MaxBan: th.MaxWait.D(), Clock: clk,
-	}); err != nil {
-		return err
+	for name, dst := range map[string]**attempts.Throttle{"sign_in": &rt.attempts, "crm_sign_in": &rt.crmTries} {
+		if *dst, err = attempts.New(rt.state, attempts.Options{
+			Name: name, Account: limit, Pair: limit, FirstBan: th.Wait.D(), MaxBan: th.MaxWait.D(), Clock: clk,
+		}); err != nil {
+			return err
+		}
 	}
 	if rt.signer, err = assertion.Open(ctx, assertion.Options{
 		Records: rt.records, Vault: rt.vault, Issuer: "crmgate/" + a.Account, Clock: clk, Lifetime: a.tokenLifetime(),
@@ -161,6 +164,11 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 		return fmt.Errorf("opening the audit: %w", err)
 	}
 	return nil
+}
+
+// throttles are what slows down guessing, by what is guessed at.
+func (rt *runtime) throttles() map[string]*attempts.Throttle {
+	return map[string]*attempts.Throttle{"sign_in": rt.attempts, "crm_sign_in": rt.crmTries}
 }
 
 // quotaConfig translates the quotas; where the state is shared, so are the counts.

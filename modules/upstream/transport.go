@@ -124,7 +124,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		d.Refuse(reason, "a precondition on a rewritten answer cannot be honoured")
 		return t.refusal(req, d, reason), nil
 	}
-	res, err := t.HTTPTransport.RoundTrip(out)
+	send := t.HTTPTransport.RoundTrip
+	if d.Around != nil {
+		send = func(req *http.Request) (*http.Response, error) { return d.Around(req, t.HTTPTransport.RoundTrip) }
+	}
+	res, err := send(out)
 	if err != nil {
 		d.Refuse(policy.UpstreamFailed, "the CRM did not answer")
 		return nil, fmt.Errorf("asking the CRM: %w", err)
