@@ -18,9 +18,9 @@ import (
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
-// cpu is the processor time that the process has used: on a shared machine it
+// cpuTime is the processor time that the process has used: on a shared machine it
 // says more than the clock.
-func cpu() time.Duration {
+func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
@@ -29,7 +29,7 @@ func cpu() time.Duration {
 }
 
 func reportCPU(b *testing.B, start time.Duration, size int) {
-	b.ReportMetric(float64(size)*float64(b.N)/1e6/(cpu()-start).Seconds(), "cpu-MB/s")
+	b.ReportMetric(float64(size)*float64(b.N)/1e6/(cpuTime()-start).Seconds(), "cpu-MB/s")
 }
 
 func benchPlan(unknown plan.Effect, rows *plan.Rows) *plan.Plan {
@@ -76,7 +76,7 @@ func BenchmarkMasker(b *testing.B) {
 			rewrite(b, m, c.plan, c.doc, buf) // what is learned and allocated once
 			b.SetBytes(int64(len(c.doc)))
 			b.ReportAllocs()
-			start := cpu()
+			start := cpuTime()
 			for b.Loop() {
 				if c.cold {
 					m.Reset(c.plan, nil, Limits{}) // as every user does
@@ -116,7 +116,7 @@ func BenchmarkEncodingJSONMap(b *testing.B) {
 	f := compiled(mask.Spec{Fn: "phone"})
 	b.SetBytes(int64(len(doc)))
 	b.ReportAllocs()
-	start := cpu()
+	start := cpuTime()
 	defer func() { reportCPU(b, start, len(doc)) }()
 	for b.Loop() {
 		var leads []map[string]any
@@ -154,7 +154,7 @@ func BenchmarkJSONText(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(len(c.doc)))
 			b.ReportAllocs()
-			start := cpu()
+			start := cpuTime()
 			for b.Loop() {
 				if err := c.copy(c.doc); err != nil {
 					b.Fatal(err)

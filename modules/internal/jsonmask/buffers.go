@@ -8,7 +8,10 @@ import "sync"
 // buffers are the window and the output of a masker while it reads a body. They
 // go from one to the next, whatever its plan: a masker that is new then has
 // nothing large to make. Bytes beyond the length of a buffer are never read.
-type buffers struct{ in, out []byte }
+type buffers struct {
+	in, out     []byte
+	ends, hints bitmap
+}
 
 var spare = sync.Pool{New: func() any {
 	return &buffers{in: make([]byte, 0, 2*chunk), out: make([]byte, 0, 2*chunk)}
@@ -21,6 +24,7 @@ func (m *Masker) take() {
 	}
 	m.held, _ = spare.Get().(*buffers)
 	m.in, m.out = m.held.in[:0], m.held.out[:0]
+	m.ends, m.hints = m.held.ends[:0], m.held.hints[:0]
 }
 
 // giveBack takes the buffers from m. One that a large body made grow is left to
@@ -31,7 +35,8 @@ func (m *Masker) giveBack() {
 	}
 	if cap(m.in) <= maxKept && cap(m.out) <= maxKept {
 		m.held.in, m.held.out = m.in[:0], m.out[:0]
+		m.held.ends, m.held.hints = m.ends[:0], m.hints[:0]
 		spare.Put(m.held)
 	}
-	m.held, m.in, m.out = nil, nil, nil
+	m.held, m.in, m.out, m.ends, m.hints = nil, nil, nil, nil, nil
 }

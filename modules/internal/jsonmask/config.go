@@ -26,6 +26,7 @@ type config struct {
 	rowed    []bool              // by set: rows are filtered
 	filters  bool                // any record of the plan can be dropped
 	single   bool                // a record reached by member names alone can be dropped
+	detects  bool                // personal data is looked for in fields
 	declared map[string]struct{} // names that records of filtered sets have
 }
 
@@ -119,9 +120,11 @@ func (b *builder) entity(e *plan.Entity) {
 	}
 	b.ents[e] = true
 	for _, t := range e.Fields {
+		b.detects = b.detects || t.Effect == plan.Detect
 		b.node(t.Text, e)
 	}
 	if e.Unknown != nil {
+		b.detects = b.detects || e.Unknown.Effect == plan.Detect
 		b.node(e.Unknown.Text, e)
 	}
 }

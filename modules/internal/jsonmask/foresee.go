@@ -37,25 +37,20 @@ func (s *shape) foresee(in []byte, i int) int {
 // run reads members of an object, from the end of one that was kept on, for as
 // long as their names are foreseen. n counts the members read.
 func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
-	in := w.in
 	for {
-		end, n = w.glide(s, end, n, e.floor)
-		if n >= w.lim.Members || end >= len(in) || in[end] == '}' {
-			return end, n, nil
-		}
-		k := s.foresee(in, end)
-		if k < 0 {
+		var k int
+		if end, n, k = w.glide(s, end, n, e.floor); k < 0 {
 			return end, n, nil
 		}
 		m := &s.entries[k]
 		if s.stamps[m.stamp] == s.object {
-			return end, n, w.syntax(end+bytes.IndexByte(m.glue, '"'), "duplicate name")
+			return end, n, w.syntax(end+bytes.IndexByte(m.glue.text, '"'), "duplicate name")
 		}
 		s.stamps[m.stamp] = s.object
 		s.last = k
 		n++
 		lead := end
-		v, err := w.ws(end + len(m.glue))
+		v, err := w.ws(end + len(m.glue.text))
 		if err != nil {
 			return end, n, err
 		}
@@ -69,45 +64,56 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 	}
 }
 
-// glide is run for members whose values are text, number or literal and stay as
-// they are.
-func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int) {
-	in, k, last := w.in, s.upcoming(), s.last
-	for n < w.lim.Members && uint(k) < uint(len(s.entries)) {
-		m := &s.entries[k]
-		if m.quick == no || !m.glue.stands(in, end) || s.stamps[m.stamp] == s.object {
+// glide is run for members whose values are text, number or literal. It stops in
+// front of the first other one and returns its entry, -1 where none is foreseen.
+func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, int) {
+	in, k, last, tries := w.in, s.upcoming(), s.last, 0
+	for {
+		if uint(k) >= uint(len(s.entries)) || n >= w.lim.Members {
+			k = -1
 			break
 		}
-		v := end + len(m.glue)
-		var behind int
-		if m.quick == copied && floor == plan.Show && in[v] == '"' {
-			behind = textEnd(in, v) // what most values are, without another call
+		m := &s.entries[k]
+		if !m.glue.stands(in, end) {
+			if tries++; tries == maxTries || end >= len(in) || in[end] == '}' {
+				k = -1
+				break
+			}
+			k = m.next
+			continue
+		}
+		if s.stamps[m.stamp] == s.object {
+			break
+		}
+		v := end + len(m.glue.text)
+		behind := -1
+		if m.quick == copies && floor == plan.Show && in[v] == '"' { // what most values are, without another call
+			if behind = w.plain(v + 1); behind < len(in) && in[behind] == '"' {
+				behind++
+			} else {
+				behind = w.scalarEnd(v)
+			}
 		} else {
-			behind = w.stays(v, m.quick, floor)
+			behind = w.quickEnd(v, m.quick, floor)
 		}
 		if behind < 0 {
 			break
 		}
+		if m.quick >= masks {
+			w.act(end, v, behind, m)
+		}
 		s.stamps[m.stamp] = s.object
-		end, last, k = behind, k, m.next
+		end, last, k, tries = behind, k, m.next, 0
 		n++
 	}
 	s.last = last
-	return end, n
+	return end, n, k
 }
 
-// stays returns the end of the value at v when it is text, number or literal and
-// stays as it is, and -1 when that is not so, or not sure.
-func (w *walker) stays(v int, q quick, floor plan.Effect) int {
-	c := w.in[v]
-	if c == '"' {
-		end := textEnd(w.in, v)
-		if end >= 0 && (q == search || floor == plan.Detect) && !harmless(w.in[v+1:end-1]) {
-			return -1
-		}
-		return end
-	}
-	if c <= ' ' || c == '{' || c == '[' {
+// scalarEnd returns the end of the text, number or literal at v, -1 where there
+// is none, or not a whole one.
+func (w *walker) scalarEnd(v int) int {
+	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
 		return -1
 	}
 	end, err := w.scalar(v)
@@ -117,21 +123,46 @@ func (w *walker) stays(v int, q quick, floor plan.Effect) int {
 	return end
 }
 
-// textEnd returns the end of the text at v when it is plain ASCII, else -1.
-func textEnd(in []byte, v int) int {
-	if end := plainEnd(in, v+1); end < len(in) && in[end] == '"' {
-		return end + 1
+// quickEnd returns the end of the value at v where what is done with it takes a
+// moment, else -1.
+func (w *walker) quickEnd(v int, q quick, floor plan.Effect) int {
+	switch text := w.in[v] == '"'; {
+	case q == no, q == masks && !text && w.in[v] != 'n':
+		return -1
+	case !text, q == hides, q == copies && floor == plan.Show:
+		return w.scalarEnd(v)
 	}
-	return -1
+	end := w.plain(v + 1)
+	if end >= len(w.in) || w.in[end] != '"' {
+		return -1
+	}
+	if q != masks && w.hinted(v+1, end) && !harmless(w.in[v+1:end]) {
+		return -1
+	}
+	return end + 1
+}
+
+// act masks the value at v, which quickEnd gave the end of, or takes it out with
+// everything from lead on.
+func (w *walker) act(lead, v, end int, m *entry) {
+	switch {
+	case m.quick == hides:
+		w.event(m.slot.treat, true)
+		w.cut(lead, end, false, 1)
+	case w.in[v] == '"' && end > v+2:
+		w.maskText(v, end, w.in[v+1:end-1], m.slot.treat)
+	}
 }
 
 // quick says what may be done with a value on the quick way.
 type quick uint8
 
 const (
-	no     quick = iota // nothing
-	copied              // it is shown
-	search              // it is searched by the detectors when it is text
+	no       quick = iota // nothing
+	copies                // it is shown
+	searches              // it is searched by the detectors when it is text
+	masks                 // it is masked
+	hides                 // it goes
 )
 
 // quick reports what may be done with values of a slot.
@@ -139,11 +170,9 @@ func (s *slot) quick() quick {
 	switch {
 	case s.owner:
 	case s.role == skipRole:
-		return copied
-	case s.role == fieldRole && s.treat.Text == nil && s.treat.Effect == plan.Show:
-		return copied
-	case s.role == fieldRole && s.treat.Text == nil && s.treat.Effect == plan.Detect:
-		return search
+		return copies
+	case s.role == fieldRole && s.treat.Text == nil:
+		return [...]quick{plan.Show: copies, plan.Detect: searches, plan.Mask: masks, plan.Hide: hides}[s.treat.Effect]
 	}
 	return no
 }
@@ -161,7 +190,7 @@ func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 		}
 		w.learned++
 		k = len(s.entries)
-		e := entry{slot: sl, next: k + 1, quick: sl.quick()}
+		e := entry{slot: sl, next: k + 1, quick: sl.quick(), glue: nowhere}
 		e.glue.set(lead)
 		s.entries = append(s.entries, e)
 		s.index[string(lead)] = k
@@ -171,15 +200,14 @@ func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 
 // foreseenPair walks the name/value object at v when it begins as foreseen, has
 // one value that is text, number or literal, and nothing behind it. Otherwise ok
-// is false and nothing has happened. It may walk pairs behind it as well, when
-// they are shown.
+// is false and nothing has happened. It may walk pairs behind it as well.
 func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, err error) {
 	k := s.foresee(w.in, v)
 	if k < 0 || w.depth >= w.lim.Depth || w.lim.Members < 2 {
 		return v, false, false, nil
 	}
 	m := &s.entries[k]
-	v += len(m.glue)
+	v += len(m.glue.text)
 	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
 		return v, false, false, nil
 	}
@@ -213,26 +241,40 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 	return end, true, true, err
 }
 
-// glidePairs passes over pairs behind a pair that was kept, for as long as they
-// are foreseen and their values stay as they are.
+// glidePairs walks pairs behind a pair that was kept, for as long as they are
+// foreseen and their values are text, number or literal.
 func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
-	in, k, last := w.in, s.upcoming(), s.last
+	in, k, last, tries := w.in, s.upcoming(), s.last, 0
 	for uint(k) < uint(len(s.entries)) && end < len(in) && in[end] == ',' {
 		m := &s.entries[k]
-		if m.quick == no || !m.glue.stands(in, end+1) {
-			break
+		if !m.glue.stands(in, end+1) {
+			if tries++; tries == maxTries {
+				break
+			}
+			k = m.next
+			continue
 		}
-		v := end + 1 + len(m.glue)
-		var behind int
-		if m.quick == copied && floor == plan.Show && in[v] == '"' {
-			behind = textEnd(in, v)
+		v := end + 1 + len(m.glue.text)
+		behind := -1
+		if m.quick == copies && floor == plan.Show && in[v] == '"' {
+			if behind = w.plain(v + 1); behind < len(in) && in[behind] == '"' {
+				behind++
+			} else {
+				behind = w.scalarEnd(v)
+			}
 		} else {
-			behind = w.stays(v, m.quick, floor)
+			behind = w.quickEnd(v, m.quick, floor)
 		}
 		if behind < 0 || behind >= len(in) || in[behind] != '}' {
 			break
 		}
-		end, last, k = behind+1, k, m.next
+		switch m.quick {
+		case hides:
+			w.act(end, v, behind+1, m)
+		case masks:
+			w.act(end, v, behind, m)
+		}
+		end, last, k, tries = behind+1, k, m.next, 0
 	}
 	s.last = last
 	return end

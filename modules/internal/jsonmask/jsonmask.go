@@ -85,7 +85,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	for _, t := range m.stats {
 		*t = tally{}
 	}
-	m.viewer, m.lim = v, l
+	m.viewer, m.lim, m.hinting = v, l, m.detects
 	m.back(mark{})
 	m.giveBack()
 	m.final, m.base = false, 0
@@ -223,6 +223,7 @@ func (m *Masker) fill() error {
 	for range 100 {
 		n, err := m.src.Read(m.in[len(m.in):cap(m.in)])
 		m.in = m.in[:len(m.in)+n]
+		m.look(len(m.in) - n)
 		if err == io.EOF {
 			m.final = true
 		} else if err != nil {
@@ -238,11 +239,14 @@ func (m *Masker) fill() error {
 
 // compact drops what has been judged from the window and makes room for more.
 func (m *Masker) compact() {
-	if m.pos == 0 && cap(m.in)-len(m.in) >= chunk {
+	if m.pos < 64 && cap(m.in)-len(m.in) >= chunk {
 		return
 	}
-	m.base += int64(m.pos)
-	rest := m.in[m.pos:]
+	// What goes is whole words of marks.
+	gone := m.pos &^ 63
+	m.base += int64(gone)
+	rest := m.in[gone:]
+	m.ends, m.hints = m.ends.moved(gone/64), m.hints.moved(gone/64)
 	if cap(m.in)-len(rest) < chunk {
 		in := make([]byte, len(rest), 2*len(rest)+2*chunk)
 		copy(in, rest)
@@ -250,7 +254,8 @@ func (m *Masker) compact() {
 	} else {
 		m.in = m.in[:copy(m.in[:cap(m.in)], rest)]
 	}
-	m.pos, m.from = 0, 0
+	m.pos -= gone
+	m.from = m.pos
 }
 
 // commit counts what a step has done for good.

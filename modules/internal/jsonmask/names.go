@@ -340,7 +340,7 @@ func (s *shape) stampFor(folded string) int {
 
 // add learns a name.
 func (s *shape) add(sl slot, raw []byte, name, folded string) int {
-	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, quick: sl.quick()}
+	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, quick: sl.quick(), glue: nowhere}
 	if sl.folded {
 		e.stamp = s.groups[folded]
 	} else {

@@ -17,6 +17,10 @@ type scanner struct {
 	in    []byte
 	final bool  // the body ends where the window ends
 	base  int64 // offset of in[0] in the body
+
+	ends    bitmap // of what ends plain text in the window
+	hints   bitmap // of what personal data has, where it is looked for
+	hinting bool
 }
 
 func (s *scanner) syntax(i int, what string) error {
@@ -74,7 +78,7 @@ func plainEnd(in []byte, i int) int {
 		x := binary.LittleEndian.Uint64(in[i:])
 		// Flipping the second bit brings the quote to 0x20, right above the control
 		// characters, and nothing else below 0x21. What is not ASCII keeps its high
-		// bit in one of the two. The lowest marked byte is right; marks above it may
+		// bit in one of the two. The lowest marked byte is right; bitmap above it may
 		// be borrows.
 		m := ((x ^ 0x02*lows - 0x21*lows) | (x ^ '\\'*lows - lows)) & highs
 		if m != 0 {
@@ -91,7 +95,7 @@ func plainEnd(in []byte, i int) int {
 
 // str reads the string whose opening quote is at i.
 func (s *scanner) str(i int) (end int, escaped bool, err error) {
-	return s.strFrom(plainEnd(s.in, i+1))
+	return s.strFrom(s.plain(i + 1))
 }
 
 // strFrom reads the rest of a string from i on.
@@ -109,7 +113,7 @@ func (s *scanner) strFrom(i int) (end int, escaped bool, err error) {
 		case c < ' ':
 			return i, escaped, s.syntax(i, "control character in a string")
 		case c < utf8.RuneSelf:
-			i = plainEnd(in, i+1)
+			i = s.plain(i + 1)
 		default:
 			r, w := utf8.DecodeRune(in[i:])
 			if r == utf8.RuneError && w <= 1 {

@@ -97,25 +97,12 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 		if err != nil || end == v+2 {
 			return end, err
 		}
-		w.event(t, false)
-		if t.Mask.Null() {
-			w.replace(v, end, nullJSON)
-			return end, nil
-		}
 		text := w.in[v+1 : end-1]
 		if escaped {
 			w.value = appendDecoded(w.value[:0], w.in[v:end])
 			text = w.value
 		}
-		w.put(v, end)
-		start := len(w.out)
-		w.out = t.Mask.AppendString(append(w.out, '"'), string(text))
-		if plainEnd(w.out, start+1) == len(w.out) {
-			w.out = append(w.out, '"')
-			return end, nil
-		}
-		w.found = append(w.found[:0], w.out[start+1:]...)
-		w.out = appendQuoted(w.out[:start], w.found)
+		w.maskText(v, end, text, t)
 		return end, nil
 	}
 	end, err := w.skip(v)
@@ -124,11 +111,30 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 	}
 	w.event(t, false)
 	if c == '-' || '0' <= c && c <= '9' {
-		w.replace(v, end, t.Mask.Number(w.in[v:end]))
+		w.put(v, end)
+		w.out = t.Mask.AppendNumber(w.out, w.in[v:end])
 	} else {
 		w.replace(v, end, nullJSON)
 	}
 	return end, nil
+}
+
+// maskText replaces the string v to end, which reads text, by its mask.
+func (w *walker) maskText(v, end int, text []byte, t *plan.Treatment) {
+	w.event(t, false)
+	if t.Mask.Null() {
+		w.replace(v, end, nullJSON)
+		return
+	}
+	w.put(v, end)
+	start := len(w.out)
+	w.out = t.Mask.AppendBytes(append(w.out, '"'), text)
+	if plainEnd(w.out, start+1) == len(w.out) {
+		w.out = append(w.out, '"')
+		return
+	}
+	w.found = append(w.found[:0], w.out[start+1:]...)
+	w.out = appendQuoted(w.out[:start], w.found)
 }
 
 // masksFully replaces the text v to end by the fixed mask.
