@@ -217,23 +217,51 @@ func identity(x *exchange) step {
 	return proceed
 }
 
-// placeholders tells the rest of the Caddyfile.
+// placeholders tells the rest of the Caddyfile. They are looked up when somebody
+// asks: most sites never do.
 func (x *exchange) placeholders() {
-	if x.repl == nil {
-		return
+	if x.repl != nil {
+		x.repl.Map(x.placeholder)
 	}
-	if p := x.d.Principal; p != nil && p.ID != "" {
-		x.repl.Set("http.auth.user.id", p.ID)
-		x.repl.Set("http.auth.user.email", p.Email)
-		x.repl.Set("http.auth.user.role", p.Role)
-		x.repl.Set("http.crmgate.role", p.Role)
+}
+
+func (x *exchange) placeholder(key string) (any, bool) {
+	if rest, ok := strings.CutPrefix(key, "http.auth.user."); ok {
+		p := x.d.Principal
+		if p == nil || p.ID == "" {
+			return nil, false
+		}
+		switch rest {
+		case "id":
+			return p.ID, true
+		case "email":
+			return p.Email, true
+		case "role":
+			return p.Role, true
+		}
+		return nil, false
 	}
-	if op := x.d.Operation(); op != nil {
-		x.repl.Set("http.crmgate.operation", op.ID)
+	rest, ok := strings.CutPrefix(key, "http.crmgate.")
+	if !ok {
+		return nil, false
 	}
-	x.repl.Set("http.crmgate.decision", "allow")
-	x.repl.Set("http.crmgate.reason", string(x.d.Reason))
-	x.repl.Set("http.crmgate.request_id", x.d.RequestID)
+	switch rest {
+	case "role":
+		if p := x.d.Principal; p != nil && p.ID != "" {
+			return p.Role, true
+		}
+	case "operation":
+		if op := x.d.Operation(); op != nil {
+			return op.ID, true
+		}
+	case "decision":
+		return "allow", true
+	case "reason":
+		return string(x.d.Reason), true
+	case "request_id":
+		return x.d.RequestID, true
+	}
+	return nil, false
 }
 
 func socketRoute(ops []resource.Operation) bool {

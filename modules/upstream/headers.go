@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // dropped describe the body as it was: its length, its parts, its digests. A
@@ -36,7 +38,7 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 			}
 		case name == "Set-Cookie":
 			out[name] = slices.DeleteFunc(values, personalCookie)
-		case isDigestName(name) || personal(name):
+		case headerNames.unfit(name):
 			delete(out, name)
 		default:
 			for i, v := range values {
@@ -100,6 +102,35 @@ func uncache(h http.Header) {
 			delete(h, name)
 		}
 	}
+}
+
+// headerNames remembers what was said of the names of headers: a CRM sends the same few
+// again and again.
+var headerNames nameCache
+
+// nameCache holds verdicts; it stops learning when it is full, so that names made
+// up by somebody cost time and no memory.
+type nameCache struct {
+	verdicts sync.Map // string to bool
+	known    atomic.Int32
+}
+
+// mostNames is how many names are remembered.
+const mostNames = 512
+
+// unfit says whether a header of this name must not go out: it carries a digest,
+// or its name is somebody's data.
+func (c *nameCache) unfit(name string) bool {
+	if v, ok := c.verdicts.Load(name); ok {
+		return v.(bool) //nolint:forcetypeassert // only bools go in
+	}
+	v := isDigestName(name) || personal(name)
+	if c.known.Load() < mostNames {
+		if _, had := c.verdicts.LoadOrStore(strings.Clone(name), v); !had {
+			c.known.Add(1)
+		}
+	}
+	return v
 }
 
 // isDigestName recognises headers that carry a digest under a name of their own.

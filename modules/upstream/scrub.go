@@ -23,8 +23,20 @@ var plain = map[string]*regexp.Regexp{
 	"Strict-Transport-Security": regexp.MustCompile(`(?i)^max-age="?[0-9]{1,9}"?( *; *(includesubdomains|preload))*$`),
 }
 
-// encoded are stretches that may be base64, of either alphabet.
-var encoded = regexp.MustCompile(`[A-Za-z0-9+/_-]{12,}`)
+// shortest is the length from which on a stretch of text may be the base64 of
+// somebody's number.
+const shortest = 12
+
+// base64Byte says which bytes are of either alphabet of base64.
+var base64Byte = func() (t [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" {
+		t[c] = true
+	}
+	return t
+}()
+
+// standard turns the alphabet for addresses into the standard one.
+var standard = strings.NewReplacer("-", "+", "_", "/")
 
 // scrub masks what looks like personal data in a header's value. Where the value
 // holds it encoded, or is the type of the body, nothing of it is left.
@@ -58,10 +70,17 @@ func hides(s string) bool {
 			return true
 		}
 	}
-	for _, run := range encoded.FindAllString(s, -1) {
-		if text := decode64(run); text != "" && found(text) {
-			return true
+	for from := 0; from < len(s); from++ {
+		to := from
+		for to < len(s) && base64Byte[s[to]] {
+			to++
 		}
+		if to-from >= shortest {
+			if text := decode64(s[from:to]); text != "" && found(text) {
+				return true
+			}
+		}
+		from = to
 	}
 	return false
 }
@@ -69,7 +88,9 @@ func hides(s string) bool {
 // decode64 returns the text that s is the base64 of, "" when it is not that of a
 // text.
 func decode64(s string) string {
-	s = strings.NewReplacer("-", "+", "_", "/").Replace(s)
+	if strings.ContainsAny(s, "-_") {
+		s = standard.Replace(s)
+	}
 	raw, err := base64.RawStdEncoding.DecodeString(s)
 	if err != nil || !utf8.Valid(raw) {
 		return ""
