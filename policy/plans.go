@@ -124,6 +124,9 @@ func (t *tree) format(p *plan.Plan, op *resource.Operation) (Reason, error) {
 			return "", nil
 		}
 	}
+	if t.rewritable(p, resp) {
+		return "", nil
+	}
 	for e := range t.touched {
 		if t.rights.hard[e] {
 			return ActionDenied, fmt.Errorf("the answer is %s, in which fields of %s cannot be masked", resp.Format, e)
@@ -167,7 +170,11 @@ func (s *Set) problem(r *rights, of *plan.Plan) *plan.Plan {
 	if r.sensitive {
 		table = &plan.Entity{Fields: r.fallback.Fields, Unknown: s.unknownTreatment(max(plan.Detect, r.fallback.Unknown.Effect))}
 	}
-	return &plan.Plan{ID: of.ID, Format: plan.JSON, Prefix: of.Prefix, Root: &plan.Node{}, Fallback: table}
+	format := plan.JSON // which is what an API of lines, events or tables says no in
+	if of.Format == plan.XML {
+		format = plan.XML
+	}
+	return &plan.Plan{ID: of.ID, Format: format, Prefix: of.Prefix, Root: &plan.Node{}, Fallback: table}
 }
 
 // planID identifies everything a plan was compiled from: the rights (not the

@@ -56,7 +56,7 @@ const holdTotals = 1 << 20
 // masked is the rewritten body.
 type masked struct {
 	io.Reader
-	masker  *jsonmask.Masker
+	engine  engine
 	pool    *sync.Pool
 	facts   *crmgate.Facts
 	closers closers
@@ -66,13 +66,13 @@ type masked struct {
 func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, src io.Reader, closers ...io.Closer) *masked {
 	pool := m.pool(p)
 	limits := jsonmask.Limits{Pushed: d.Pushed, Hold: holdTotals}
-	masker, ok := pool.Get().(*jsonmask.Masker)
+	e, ok := pool.Get().(engine)
 	if ok {
-		masker.Reset(p, d.Viewer, limits)
+		e.Reset(p, d.Viewer, limits)
 	} else {
-		masker = jsonmask.New(p, d.Viewer, limits)
+		e = formatOf(p).engine(p, d.Viewer, limits)
 	}
-	return &masked{Reader: masker.Reader(src), masker: masker, pool: pool, facts: &d.Facts, closers: closers}
+	return &masked{Reader: e.Reader(src), engine: e, pool: pool, facts: &d.Facts, closers: closers}
 }
 
 // Read reads rewritten bytes and keeps the facts when the body ends.
@@ -88,14 +88,14 @@ func (b *masked) Read(p []byte) (int, error) {
 // Close keeps the masker's counts, gives it back, and closes the decoder and the
 // CRM's body. Only the first call does anything.
 func (b *masked) Close() error {
-	if b.masker == nil {
+	if b.engine == nil {
 		return nil
 	}
-	s := b.masker.Stats()
+	s := b.engine.Stats()
 	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = names(s.Masked), names(s.Hidden), s.Dropped
-	b.masker.Reset(b.masker.Plan(), nil, jsonmask.Limits{}) // no value and no reader outlives the body
-	b.pool.Put(b.masker)
-	b.masker, b.Reader = nil, ended{}
+	b.engine.Reset(b.engine.Plan(), nil, jsonmask.Limits{}) // no value and no reader outlives the body
+	b.pool.Put(b.engine)
+	b.engine, b.Reader = nil, ended{}
 	return b.closers.Close()
 }
 

@@ -29,7 +29,7 @@ func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Rea
 		if h.Get("If-Match") != "" || h.Get("If-Unmodified-Since") != "" {
 			return nil, policy.PreconditionFailed
 		}
-		cleanRequest(h)
+		cleanRequest(h, d.Plan())
 		if out.Method == http.MethodHead {
 			out.Method = http.MethodGet // whether a record is visible is in the body
 		}
@@ -45,7 +45,7 @@ func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Rea
 
 // cleanRequest removes what would make the CRM answer in a form that cannot be
 // read, or answer with a part (leaks L01, L06, L07, L15, L21).
-func cleanRequest(h http.Header) {
+func cleanRequest(h http.Header, p *plan.Plan) {
 	for _, name := range []string{
 		"Range", "If-Range", "If-None-Match", "If-Modified-Since",
 		"Accept-Charset", "Te", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest",
@@ -53,7 +53,7 @@ func cleanRequest(h http.Header) {
 		h.Del(name)
 	}
 	h.Set("Accept-Encoding", "identity")
-	h.Set("Accept", "application/json")
+	h.Set("Accept", formatOf(p).accept)
 }
 
 // withQuery adds parameters to a raw query that no longer has them.

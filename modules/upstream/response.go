@@ -84,6 +84,9 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 	if err := coding.Charset(res.Header.Get("Content-Type")); err != nil {
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
 	}
+	if err := formatOf(p).takes(res.Header.Get("Content-Type")); err != nil {
+		return t.unreadable(req, res, d, policy.UpstreamShape, err)
+	}
 	plain, err := plainBody(res)
 	if err != nil {
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
@@ -113,10 +116,16 @@ func plainBody(res *http.Response) (io.ReadCloser, error) {
 	return coding.NewReader(enc, res.Body, limits)
 }
 
-// stream runs the masker. The first part is read before anything is answered;
-// what follows is streamed, and a failure then cuts the connection.
+// stream runs the engine. The first part is read before anything is answered;
+// what follows is streamed, and a failure then cuts the connection. Of a format
+// that is live nothing is waited for.
 func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.ReadCloser, d *crmgate.Decision, p *plan.Plan) *http.Response {
 	body := t.maskers.open(p, d, plain, plain, res.Body)
+	if formatOf(p).live {
+		out.Body, out.ContentLength = body, -1
+		d.Facts.Sent = true
+		return out
+	}
 	first := newHead()
 	_, err := io.CopyN(first, body, hold)
 	switch {

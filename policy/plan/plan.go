@@ -130,11 +130,28 @@ type Canned struct {
 type Format string
 
 // The formats; any other declared format is refused for plans that rewrite.
+//
+// In formats other than JSON every step of the tree keeps its meaning as far as
+// there is something like it: a line or an event is a document, a row of a table
+// is an element of the root, an element or attribute of XML is a member by its
+// local name.
 const (
-	JSON   Format = "json"
-	NoBody Format = "none"
-	Opaque Format = "opaque" // bytes nobody reads: files, images, pages without records
+	JSON    Format = "json"
+	NDJSON  Format = "ndjson"   // a JSON document a line
+	JSONSeq Format = "json_seq" // JSON documents, each behind a record separator (RFC 7464)
+	SSE     Format = "sse"      // events whose data are JSON documents
+	CSV     Format = "csv"
+	XML     Format = "xml"
+	NoBody  Format = "none"
+	Opaque  Format = "opaque" // bytes nobody reads: files, images, pages without records
 )
+
+// Table says how rows of text are written.
+type Table struct {
+	Delimiter byte     // between cells
+	Columns   []string // names by position; nil when the first row has them
+	Empty     bool     // a hidden column stays, with nothing in it
+}
 
 // Plan is a template set compiled for one operation's answer.
 type Plan struct {
@@ -143,6 +160,7 @@ type Plan struct {
 	Format   Format  // what the operation answers; the Content-Type that came is not asked
 	Prefix   string  // declared XSSI prefix, removed before and put back after reading
 	Root     *Node   // shape of the answer
+	Table    *Table  // with CSV
 	Fallback *Entity // table for whatever the tree does not claim
 	NotFound *Canned // answer when the single record asked for is not visible
 	MaxRows  int     // records let through per set; 0 for no cap

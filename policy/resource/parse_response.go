@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var allFormats = []Format{FormatJSON, FormatNDJSON, FormatCSV, FormatHTML, FormatPage, FormatXML, FormatXLSX, FormatSSE,
+var allFormats = []Format{FormatJSON, FormatNDJSON, FormatJSONSeq, FormatCSV, FormatHTML, FormatPage, FormatXML, FormatXLSX, FormatSSE,
 	FormatWebSocket, FormatMultipart, FormatOpaque, FormatNone}
 
 // response reads a shape in place, the name of one, or one with "use" and more.
@@ -56,8 +56,25 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		"metadata":  pointers(&r.Metadata, "metadata"),
 		"messages":  d.setFlag(&r.Messages, "messages"),
 		"errors":    func(n *yaml.Node) { r.Errors = d.errorShape(n) },
+		"table":     func(n *yaml.Node) { r.Table = d.tableShape(n) },
 	})
+	switch {
+	case r.Prefix != "" && r.Format != FormatJSON:
+		d.fail(n, "leave it out", "a prefix stands in front of json alone, not of %s", r.Format)
+	case r.Table != nil && r.Format != FormatCSV:
+		d.fail(n, "leave it out, or give format: csv", "a table is written in csv, not in %s", r.Format)
+	}
 	return r
+}
+
+func (d *decoder) tableShape(n *yaml.Node) *Table {
+	t := &Table{}
+	d.object(n, "table", keys{
+		"delimiter": setWord(d, &t.Delimiter, "delimiter", ",", ";", "|", "\t"),
+		"columns":   d.setTexts(&t.Columns, "columns"),
+		"hidden":    setWord(d, &t.Hidden, "way of hidden columns", "drop", "empty"),
+	})
+	return t
 }
 
 func (d *decoder) canned(n *yaml.Node) *Canned {

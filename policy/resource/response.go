@@ -10,7 +10,8 @@ type Format string
 // of the engines; what none of them reads is refused to restricted people.
 const (
 	FormatJSON      Format = "json"
-	FormatNDJSON    Format = "ndjson"
+	FormatNDJSON    Format = "ndjson"   // a JSON document a line
+	FormatJSONSeq   Format = "json_seq" // RFC 7464
 	FormatCSV       Format = "csv"
 	FormatHTML      Format = "html" // a page with record data
 	FormatPage      Format = "page" // a page without record data
@@ -41,6 +42,15 @@ type Response struct {
 	Errors   *ErrorShape  // nil for the map's
 	Messages bool         // sse, websocket: messages are records of Records; false: declared without records
 	Metadata []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it
+	Table    *Table       // csv: how it is written; nil for the defaults
+}
+
+// Table says how rows of text are written. Each row is one record: the answer's
+// one record set is at /*.
+type Table struct {
+	Delimiter string   // between cells: one of , ; | or a tab; default ,
+	Columns   []string // names by position, for tables without a row of names
+	Hidden    string   // what becomes of a hidden column: drop (default) or empty
 }
 
 // Canned is an answer of the CRM's own.

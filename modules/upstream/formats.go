@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/crmgate/crmgate/modules/internal/framed"
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// engine rewrites one body after the other, of one format and by one plan.
+type engine interface {
+	Plan() *plan.Plan
+	Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits)
+	Reader(src io.Reader) io.Reader
+	Stats() jsonmask.Stats
+}
+
+// format is how bodies of one format are asked for, recognised and rewritten.
+type format struct {
+	accept string   // what the CRM is asked for
+	types  []string // media types an answer may come with; nil for any
+	live   bool     // each part goes out as soon as it is judged
+	engine func(*plan.Plan, *plan.Viewer, jsonmask.Limits) engine
+}
+
+func newJSON(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return jsonmask.New(p, v, l) }
+func newFramed(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
+	return framed.New(p, v, l)
+}
+
+// formats are those that an engine reads. What is no strict JSON is no body of
+// the JSON formats, whatever it calls itself; where almost any text is one of the
+// format, the answer must at least be called so.
+var formats = map[plan.Format]*format{
+	plan.JSON:    {accept: "application/json", engine: newJSON},
+	plan.NoBody:  {accept: "application/json", engine: newJSON},
+	plan.NDJSON:  {accept: "application/x-ndjson, application/jsonl, application/json;q=0.5", engine: newFramed},
+	plan.JSONSeq: {accept: "application/json-seq", engine: newFramed},
+	plan.SSE:     {accept: "text/event-stream", types: []string{"text/event-stream"}, live: true, engine: newFramed},
+}
+
+// formatOf returns the format of a plan. A plan of a format that nobody reads is
+// never decided; should there be one, its answer is read as JSON, which it is not.
+func formatOf(p *plan.Plan) *format {
+	if f := formats[p.Format]; f != nil {
+		return f
+	}
+	return formats[plan.JSON]
+}
+
+// takes refuses an answer that calls itself something else than was declared.
+func (f *format) takes(contentType string) error {
+	if f.types == nil {
+		return nil
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	if err != nil || !slices.Contains(f.types, strings.ToLower(t)) {
+		return fmt.Errorf("the answer is %.60q, and the map declares one of %s", contentType, strings.Join(f.types, ", "))
+	}
+	return nil
+}
