@@ -140,7 +140,7 @@ func (l *breachedFile) check(name string) error {
 
 // scan checks every line.
 func (l *breachedFile) scan(name string, goOn func() error) error {
-	lines := bufio.NewReaderSize(io.NewSectionReader(l.in, 0, l.size), 1<<18)
+	lines := bufio.NewReaderSize(io.NewSectionReader(l.in, 0, l.size), int(min(l.size, 1<<18)))
 	last := make([]byte, 0, 2*sha1.Size)
 	for number := 1; ; number++ {
 		line, err := lines.ReadSlice('\n')
