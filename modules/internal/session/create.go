@@ -236,10 +236,12 @@ func (m *Manager) EndPerson(ctx context.Context, personID, exceptID string) erro
 // endAll ends sessions in the view, then in the store.
 func (m *Manager) endAll(ctx context.Context, ids []id, reason string, by *Lock) error {
 	var keys []string
+	var gone []*Session
 	m.mu.Lock()
 	for _, i := range ids {
 		keys = append(keys, sessionKey(i))
 		if e := m.view.get(i); e != nil {
+			gone = append(gone, e.sess.Load())
 			for _, h := range e.sess.Load().CRM {
 				keys = append(keys, crmAt+h)
 			}
@@ -251,7 +253,29 @@ func (m *Manager) endAll(ctx context.Context, ids []id, reason string, by *Lock)
 	for _, i := range ids {
 		m.live.cutSession(i.String(), reason)
 	}
+	m.tell(gone)
 	return m.pay(ctx, keys)
+}
+
+// tell says that sessions have ended for good.
+func (m *Manager) tell(gone []*Session) {
+	if m.opts.Ended != nil && len(gone) > 0 {
+		go m.opts.Ended(gone)
+	}
+}
+
+// ByID returns a session that is good now, by its id; ErrNoSession and the other
+// errors of Lookup otherwise. A session made on another gateway a moment ago may
+// not be known yet.
+func (m *Manager) ByID(sessionID string) (*Session, error) {
+	i, ok := parseID(sessionID)
+	if !ok {
+		return nil, ErrNoSession
+	}
+	if e := m.view.get(i); e != nil && m.trusted() {
+		return m.judge(e)
+	}
+	return m.lookupSlow(i)
 }
 
 // payDebts deletes from the store what should be gone.

@@ -196,3 +196,47 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whoever keeps something for a session hears of its end, and not of its rotation:
+// a grant of a rotated session lives on.
+func TestEndedIsToldOfEndsAlone(t *testing.T) {
+	w := newWorld(t)
+	told := make(chan string, 16)
+	m, _ := w.gateway(func(o *Options) {
+		o.Ended = func(gone []*Session) {
+			for _, s := range gone {
+				told <- s.ID
+			}
+		}
+	})
+	_, s := signIn(t, m, ada)
+	_, next, err := m.Rotate(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.End(t.Context(), next.ID, ReasonSignedOut); err != nil {
+		t.Fatal(err)
+	}
+	if id := <-told; id != next.ID {
+		t.Errorf("%s ended, told was %s", next.ID, id)
+	}
+	_, other := signIn(t, m, ada)
+	if err := m.EndPerson(t.Context(), other.PersonID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if id := <-told; id != other.ID {
+		t.Errorf("%s was ended with its person's sessions, told was %s", other.ID, id)
+	}
+	if _, err := m.ByID(other.ID); !errors.Is(err, ErrNoSession) && !errors.Is(err, ErrLocked) {
+		t.Errorf("an ended session is found by its id: %v", err)
+	}
+	_, last := signIn(t, m, ada)
+	if got, err := m.ByID(last.ID); err != nil || got.ID != last.ID {
+		t.Errorf("a good session by its id: %v, %v", got, err)
+	}
+	select {
+	case id := <-told:
+		t.Errorf("told of %s, which was rotated or is good", id)
+	default:
+	}
+}

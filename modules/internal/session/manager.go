@@ -63,6 +63,12 @@ type Options struct {
 	// above it ends the oldest. 0: no limit.
 	MaxPerPerson int
 
+	// Ended is told of sessions that ended for good on this gateway: signed out, ended
+	// by somebody, by a lock, or by their limits; not of rotated ones, and not of those
+	// another gateway ended, which tells its own. Limits and locks are noticed by every
+	// gateway. It is called on a goroutine of its own. nil: nobody.
+	Ended func(gone []*Session)
+
 	// Logger is told, in one line, what an operator should know. nil: nobody.
 	Logger func(msg string, err error)
 }

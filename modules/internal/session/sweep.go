@@ -12,6 +12,7 @@ import (
 func (m *Manager) sweep() {
 	now := m.clk.Now()
 	l := m.limits.Load()
+	var ended []*Session
 	for _, e := range m.view.all() {
 		s := e.sess.Load()
 		f := s.Facts()
@@ -40,7 +41,9 @@ func (m *Manager) sweep() {
 			reason = ReasonIdle
 		}
 		m.live.cutSession(e.id.String(), reason)
+		ended = append(ended, s)
 	}
+	m.tell(ended)
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
