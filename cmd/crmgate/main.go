@@ -18,7 +18,7 @@ import (
 
 // gcPercent trades some memory for a tenth of the CPU per request (see
 // docs/performance.md); Caddy bounds memory by the container's limit.
-const gcPercent = 300
+const gcPercent = 400
 
 func main() {
 	if os.Getenv("GOGC") == "" {
