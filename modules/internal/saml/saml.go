@@ -164,8 +164,10 @@ func New(cfg Config) (*Provider, error) {
 		p.own.Store(pair)
 	}
 	var err error
-	p.idp, err = newSource(cfg)
-	return p, err
+	if p.idp, err = newSource(cfg); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Close ends what goes on in the background and waits for it.
@@ -176,6 +178,9 @@ func (p *Provider) Name() string { return p.cfg.Name }
 
 // Label is what people read on the button.
 func (p *Provider) Label() string { return p.cfg.Label }
+
+// AnswersByPost says that answers come as a POST from another site.
+func (p *Provider) AnswersByPost() bool { return true }
 
 func (p *Provider) url(env signin.Env, endpoint string) string {
 	return env.Origin + signin.SSOPath(p.cfg.Name, endpoint)
