@@ -193,3 +193,12 @@ func Challenge(publicKey []byte) string {
 	_ = json.Unmarshal(publicKey, &r)
 	return r.Challenge
 }
+
+// NewPrivate draws the private key of another passkey.
+func NewPrivate() *ecdsa.PrivateKey {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err) // the machine has no randomness
+	}
+	return k
+}
