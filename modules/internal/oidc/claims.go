@@ -219,7 +219,7 @@ func (c *claims) checkSignIn(b begun, accessToken string, skew time.Duration) er
 	if c.token.AccessTokenHash != "" && c.token.VerifyAccessToken(accessToken) != nil {
 		return signin.Denied("the ID token belongs to another access token (at_hash)")
 	}
-	if b.Fresh && (c.authTime == 0 || time.Unix(c.authTime, 0).Before(b.At.Add(-skew))) {
+	if b.Fresh && (c.authTime == 0 || time.Unix(c.authTime, 0).Before(b.At.Add(-skew).Truncate(time.Second))) {
 		return signin.Denied("the provider did not prove the person again (auth_time)")
 	}
 	return nil

@@ -98,7 +98,7 @@ type Config struct {
 	DiscoverTokenIssuer bool
 
 	Algorithms []string      // default Algorithms
-	Skew       time.Duration // by which clocks may differ, 0 to MaxSkew; default DefaultSkew
+	Skew       time.Duration // by which clocks may differ, up to MaxSkew; default DefaultSkew
 	// Recheck is how often the provider is asked whether a sign-in still holds; it
 	// takes effect for sign-ins for which the provider gave a refresh token. 0: never.
 	Recheck time.Duration
@@ -130,6 +130,7 @@ func New(c Config) (*Provider, error) {
 	c.Label = cmp.Or(c.Label, "OpenID Connect")
 	c.ClientAuth = cmp.Or(c.ClientAuth, "basic")
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.Skew = cmp.Or(c.Skew, DefaultSkew)
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{"email"}
 	}
@@ -163,7 +164,7 @@ func (c *Config) check() error {
 	case c.ClientAuth != "basic" && c.ClientAuth != "post":
 		return fmt.Errorf("client authentication is basic or post, not %q", c.ClientAuth)
 	case c.Skew < 0 || c.Skew > MaxSkew:
-		return fmt.Errorf("the clock skew is 0 to %v, not %v", MaxSkew, c.Skew)
+		return fmt.Errorf("the clock skew is at most %v, not %v", MaxSkew, c.Skew)
 	case c.Recheck != 0 && c.Recheck < MinRecheck:
 		return fmt.Errorf("the provider can be asked again every %v at most, not every %v", MinRecheck, c.Recheck)
 	}
