@@ -21,6 +21,26 @@ type accountView struct {
 	Others            bool
 	Rules             []string
 	Done              string
+	Problem           string
+	Password          bool // can be changed here
+	Second            factorsBlock
+}
+
+// done are the sentences of the account page after an act, by the query's "done".
+var done = map[string]string{
+	"ended":    "The session was ended.",
+	"others":   "All other sessions were ended.",
+	"added":    "It was added. From now on it can be your second step.",
+	"removed":  "It was removed.",
+	"renamed":  "The device was renamed.",
+	"revoked":  "The device is no longer trusted.",
+	"password": "Your password was changed. You were signed out everywhere else.",
+}
+
+// undone are those of an act that did not happen.
+var undone = map[string]string{
+	"over":        "Setting it up took too long. Start again.",
+	"unconfirmed": "It was not confirmed that it is you, so nothing was changed.",
 }
 
 // sessionRow is one session on that page.
@@ -69,17 +89,17 @@ func (p *Portal) sessionJSON(s SessionView) sessionJSON {
 	return out
 }
 
-// own returns all sessions of the person who asks, the current one first, then the
+// own returns the token and all sessions of the person who asks, the current one first, then the
 // latest used.
-func (p *Portal) own(w http.ResponseWriter, r *http.Request, f form) (SessionView, []SessionView, bool) {
+func (p *Portal) own(w http.ResponseWriter, r *http.Request, f form) (string, SessionView, []SessionView, bool) {
 	token, cur, ok := p.current(w, r, f)
 	if !ok {
-		return SessionView{}, nil, false
+		return "", SessionView{}, nil, false
 	}
 	all, err := p.backend.Sessions(r.Context(), token)
 	if err != nil {
 		p.refuse(w, r, f, p.backendRefusal(r, err))
-		return SessionView{}, nil, false
+		return "", SessionView{}, nil, false
 	}
 	all = slices.Clone(all)
 	for i := range all {
@@ -94,24 +114,26 @@ func (p *Portal) own(w http.ResponseWriter, r *http.Request, f form) (SessionVie
 		}
 		return b.LastSeen.Compare(a.LastSeen)
 	})
-	return cur, all, true
+	return token, cur, all, true
 }
 
 // showAccount shows who is signed in, where, and for how long.
 func (p *Portal) showAccount(w http.ResponseWriter, r *http.Request) {
-	cur, all, ok := p.own(w, r, asPage)
+	token, cur, all, ok := p.own(w, r, asPage)
 	if !ok {
+		return
+	}
+	second, err := p.factorsBlock(r, token)
+	if err != nil {
+		p.refuse(w, r, asPage, p.backendRefusal(r, err))
 		return
 	}
 	v := accountView{
 		base: p.base(r, "Your account"), Name: cur.Name, Email: cur.Email, Role: roleName(cur.Role),
-		Rules: p.backend.PasswordRules(),
+		Second: second, Password: p.opts.Passwords != nil, Done: done[r.URL.Query().Get("done")], Problem: undone[r.URL.Query().Get("done")],
 	}
-	switch r.URL.Query().Get("done") {
-	case "ended":
-		v.Done = "The session was ended."
-	case "others":
-		v.Done = "All other sessions were ended."
+	if !v.Password {
+		v.Rules = p.backend.PasswordRules()
 	}
 	for _, s := range all {
 		v.Others = v.Others || !s.Current
@@ -172,7 +194,7 @@ func (p *Portal) apiSession(w http.ResponseWriter, r *http.Request) {
 
 // apiSessions lists the person's own sessions.
 func (p *Portal) apiSessions(w http.ResponseWriter, r *http.Request) {
-	_, all, ok := p.own(w, r, asJSON)
+	_, _, all, ok := p.own(w, r, asJSON)
 	if !ok {
 		return
 	}
@@ -199,7 +221,7 @@ func (p *Portal) endSession(w http.ResponseWriter, r *http.Request, f form, id s
 	if !ok {
 		return false, false
 	}
-	if id == "" || len(id) > maxID || !utf8.ValidString(id) || strings.Contains(id, "/") {
+	if !fineID(id) {
 		p.refuse(w, r, f, Refusal{Reason: policy.RowDenied})
 		return false, false
 	}

@@ -11,6 +11,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/crmgate/crmgate/modules/internal/sealedform"
 )
 
 //go:embed assets
@@ -21,6 +23,9 @@ type asset struct {
 	media string
 	body  []byte
 }
+
+// sealScript is the name of the module that encrypts passwords.
+const sealScript = "seal.js"
 
 // assets by hashed name, and the hashed path by plain name. Fixed at start: a
 // file's content is its name, so browsers may keep it for ever.
@@ -34,6 +39,13 @@ var mediaTypes = map[string]string{
 
 func loadAssets() (map[string]asset, map[string]string) {
 	byHash, byName := map[string]asset{}, map[string]string{}
+	add := func(name string, body []byte) {
+		ext := path.Ext(name)
+		sum := sha256.Sum256(body)
+		hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+		byHash[hashed] = asset{media: mediaTypes[ext], body: body}
+		byName[name] = assetsPath + hashed
+	}
 	entries, err := assetFiles.ReadDir("assets")
 	if err != nil {
 		panic("portal: reading embedded assets: " + err.Error())
@@ -43,12 +55,9 @@ func loadAssets() (map[string]asset, map[string]string) {
 		if err != nil {
 			panic("portal: reading embedded asset: " + err.Error())
 		}
-		ext := path.Ext(e.Name())
-		sum := sha256.Sum256(body)
-		hashed := strings.TrimSuffix(e.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		byHash[hashed] = asset{media: mediaTypes[ext], body: body}
-		byName[e.Name()] = assetsPath + hashed
+		add(e.Name(), body)
 	}
+	add(sealScript, sealedform.Script)
 	return byHash, byName
 }
 

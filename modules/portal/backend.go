@@ -41,9 +41,9 @@ type Backend interface {
 type SignInRequest struct {
 	Email    string // trimmed, 1 to 254 bytes of valid UTF-8, not otherwise checked
 	Password string // 1 to 1024 bytes, exactly as typed; "" when Sealed is set
-	// Sealed is the encrypted password (a compact JWE, see package sealedform), at
-	// most 8 KiB; only with Entrances.Encrypt, and then always. Email was sent in
-	// clear beside it.
+	// Sealed is the encrypted password (package sealedform); only with
+	// Entrances.Encrypt, and then always. Email came in clear beside it; the one that
+	// is sealed, if there is one, must equal it.
 	Sealed string
 	Device string // value of the trusted-device cookie, or ""; 16 to 256 bytes, not checked
 	Return string // where the person wants to go; has been through ReturnTarget

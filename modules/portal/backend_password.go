@@ -37,11 +37,12 @@ type Passwords interface {
 type Rule struct {
 	Text string `json:"text"` // a sentence
 	// Kind lets a page judge the rule while somebody types: "min_length",
-	// "max_length", "upper", "lower", "digit", "special" with N. Any other kind is
-	// judged by the server alone ("history", "name", "score", "breached", ...).
+	// "max_length", "upper", "lower", "digits", "special" with N, and "special_set"
+	// with Set, the only special characters allowed. Any other kind is judged by the
+	// server alone (the kinds of package password).
 	Kind string `json:"kind"`
 	N    int    `json:"n,omitzero"`
-	Set  string `json:"set,omitempty"` // with "special": the characters that count; "": all that are no letter, digit or blank
+	Set  string `json:"set,omitempty"`
 	Met  bool   `json:"met"`
 }
 
@@ -53,9 +54,11 @@ type PasswordCheck struct {
 
 // PasswordChange is one change. Either Old and New are set, or Sealed.
 type PasswordChange struct {
-	Old    string
-	New    string
-	Sealed string // JWE of {"password": old, "new_password": new}; for a reset "password" is the new one
+	Old string
+	New string
+	// Sealed is a sealed form (package sealedform): password is Old and new_password
+	// is New; where Old is not asked for (Ticket.Step, a reset), password is New.
+	Sealed string
 }
 
 // String keeps the passwords out of logs.

@@ -64,6 +64,7 @@ func TestContrast(t *testing.T) {
 			{"on-accent", "accent", 4.5},
 			{"on-accent", "accent-deep", 4.5},
 			{"bad", "bad-ground", 4.5},
+			{"bad", "card", 4.5},
 			{"edge", "card", 3},
 			{"accent", "ground", 3},
 		} {

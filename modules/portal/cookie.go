@@ -23,6 +23,21 @@ const (
 	maxTrips    = 3
 )
 
+// The other cookies of ours. What a name's last part separates is _ where the value
+// is a secret.
+const (
+	stepCookie   = CookieName + "_step"   // a pending sign-in
+	DeviceCookie = CookieName + "_device" // a trusted device: kept over sign-outs, proves nothing alone
+	keptCookie   = CookieName + "_kept"   // a form that waits for its person to sign in
+
+	stepLife = 600 // seconds; the Backend's own limit is what counts
+	keptLife = 600
+)
+
+// StepHeader carries the secret of a pending sign-in for apps, in place of the
+// cookie.
+const StepHeader = "X-Crmgate-Step"
+
 // maxCookieValue bounds a cookie value that is looked at: far above any token of
 // ours, far below what a header may hold.
 const maxCookieValue = 256
@@ -117,7 +132,7 @@ func hasOurs(line string) bool {
 }
 
 // ours says whether a cookie pair is the session cookie or one whose name begins
-// with it and a dash. A pair without "=" is taken by its text: some parsers read
+// with it and a dash or an underscore. A pair without "=" is taken by its text: some parsers read
 // it as a name.
 func ours(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
@@ -125,7 +140,7 @@ func ours(pair string) bool {
 	if len(name) < len(CookieName) || !strings.EqualFold(name[:len(CookieName)], CookieName) {
 		return false
 	}
-	return len(name) == len(CookieName) || name[len(CookieName)] == '-'
+	return len(name) == len(CookieName) || name[len(CookieName)] == '-' || name[len(CookieName)] == '_'
 }
 
 // usableToken says whether a token can be a cookie value as it is. net/http drops
@@ -155,6 +170,42 @@ func setCookie(h http.Header, name, value string, life int) {
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	h.Add("Set-Cookie", c.String())
+}
+
+// secret returns the value of one of our secret cookies; "" when there is none, when
+// it is none of the shape they have, and when there are several.
+func secret(h http.Header, name string) string {
+	v, n := cookie(h, name)
+	if n != 1 || !usableToken(v) {
+		return ""
+	}
+	return v
+}
+
+// DeviceToken returns the trusted-device cookie of a request; "" when there is
+// none, two, or one that is not of the shape of ours.
+func DeviceToken(r *http.Request) string { return secret(r.Header, DeviceCookie) }
+
+// clearDoubled clears those of our secret cookies that came more than once, and
+// says whether there were any: one of them was planted, and nobody can tell which.
+func clearDoubled(h http.Header, r *http.Request) bool {
+	doubled := false
+	for _, name := range [...]string{CookieName, stepCookie, DeviceCookie, keptCookie} {
+		if _, n := cookie(r.Header, name); n > 1 {
+			setCookie(h, name, "", -1)
+			doubled = true
+		}
+	}
+	return doubled
+}
+
+func setStep(h http.Header, step string) { setCookie(h, stepCookie, step, stepLife) }
+
+// clearStep forgets a pending sign-in if the browser carries one.
+func clearStep(h http.Header, r *http.Request) {
+	if _, n := cookie(r.Header, stepCookie); n > 0 {
+		setCookie(h, stepCookie, "", -1)
+	}
 }
 
 func setSession(h http.Header, token string) { setCookie(h, CookieName, token, 0) }

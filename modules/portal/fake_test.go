@@ -165,13 +165,15 @@ func checkEvery(t *testing.T, res *http.Response, body string) {
 		"Content-Security-Policy":      contentPolicy,
 		"X-Content-Type-Options":       "nosniff",
 		"X-Frame-Options":              "DENY",
-		"Referrer-Policy":              "same-origin",
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
 	} {
 		if got := res.Header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q: a page of ours can be framed, sniffed or injected into", name, got, want)
 		}
+	}
+	if got := res.Header.Get("Referrer-Policy"); got != "same-origin" && got != "no-referrer" {
+		t.Errorf("Referrer-Policy is %q: addresses of ours reach other sites", got)
 	}
 	if got := res.Header.Get("Cache-Control"); got != "no-store" && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/css") &&
 		!strings.HasPrefix(res.Header.Get("Content-Type"), "text/javascript") && res.Header.Get("Content-Type") != "image/svg+xml" {

@@ -22,19 +22,39 @@ var templateFiles embed.FS
 type page string
 
 const (
-	pageSignIn  page = "signin.html"
-	pageSignOut page = "signout.html"
-	pageAccount page = "account.html"
-	pageRefused page = "refused.html"
-	pageTrips   page = "trips.html"
+	pageSignIn      page = "signin.html"
+	pageSignOut     page = "signout.html"
+	pageLeave       page = "leave.html"
+	pageAccount     page = "account.html"
+	pageRefused     page = "refused.html"
+	pageTrips       page = "trips.html"
+	pageStep        page = "step.html"
+	pageStepUp      page = "stepup.html"
+	pageEnrolChoice page = "enrolchoice.html"
+	pageEnrol       page = "enrol.html"
+	pageCodes       page = "codes.html"
+	pagePassword    page = "password.html"
+	pageForgot      page = "forgot.html"
+	pageLinkOver    page = "linkover.html"
+	pageKept        page = "kept.html"
+	pageKeptOver    page = "keptover.html"
+	pageSSOFailed   page = "ssofailed.html"
+	pageTested      page = "tested.html"
 )
+
+// everyPage is what is parsed at start: a template that does not exist or does not
+// parse stops the program in its first test.
+var everyPage = []page{
+	pageSignIn, pageSignOut, pageLeave, pageAccount, pageRefused, pageTrips, pageStep, pageStepUp, pageEnrolChoice, pageEnrol,
+	pageCodes, pagePassword, pageForgot, pageLinkOver, pageKept, pageKeptOver, pageSSOFailed, pageTested,
+}
 
 var pages = func() map[page]*template.Template {
 	m := map[page]*template.Template{}
-	for _, p := range []page{pageSignIn, pageSignOut, pageAccount, pageRefused, pageTrips} {
+	for _, p := range everyPage {
 		m[p] = template.Must(template.New("layout.html").
 			Funcs(template.FuncMap{"asset": assetPath}).
-			ParseFS(templateFiles, "templates/layout.html", "templates/"+string(p)))
+			ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+string(p)))
 	}
 	return m
 }()

@@ -12,32 +12,89 @@
 //
 // # Routes
 //
-//	GET, POST  /.crmgate/sign-in                    form; works without JavaScript
-//	GET        /.crmgate/signed-in                  checks that the browser kept the cookie
-//	GET, POST  /.crmgate/sign-out                   question, then the deed
-//	GET        /.crmgate/account                    own sessions
-//	POST       /.crmgate/account/sessions/end       form value "id"
+//	GET, POST  /.crmgate/sign-in                 form; works without JavaScript
+//	GET        /.crmgate/signed-in               checks that the browser kept the cookie
+//	GET, POST  /.crmgate/sign-out                question, then the deed
+//	GET        /.crmgate/account                 own sessions, factors, devices
+//	POST       /.crmgate/account/sessions/end    form value "id"
 //	POST       /.crmgate/account/sessions/end-others
-//	GET, POST  /.crmgate/second-factor              Options.SecondFactor, else a refusal
-//	POST       /.crmgate/api/sign-in                {"email","password"}
-//	POST       /.crmgate/api/sign-out               204
-//	GET        /.crmgate/api/session                remaining time; never counts as activity
+//	POST       /.crmgate/api/sign-in             {"email","password" or "sealed"}
+//	POST       /.crmgate/api/sign-out            204
+//	GET        /.crmgate/api/session             remaining time; never counts as activity
 //	GET        /.crmgate/api/sessions
-//	DELETE     /.crmgate/api/sessions/{id}          204
+//	DELETE     /.crmgate/api/sessions/{id}       204
 //	GET        /.crmgate/assets/{hashed name}
 //	GET        /.crmgate/health
 //
+// With Options.Entry:
+//
+//	POST       /.crmgate/sign-in/passkey         form values "flow", "response"
+//	GET        /.crmgate/api/entrances           what can be offered
+//	POST       /.crmgate/api/passkey/begin
+//	POST       /.crmgate/api/passkey/finish      {"flow","response"}
+//	POST       /.crmgate/api/password/key        a one-time key to encrypt with
+//
+// With Options.Steps:
+//
+//	GET, POST  /.crmgate/step                    what is due, and one proof
+//	POST       /.crmgate/step/send               sends a code; form value "kind"
+//	POST       /.crmgate/step/cancel             ends the pending sign-in
+//	POST       /.crmgate/step/enrol              with Factors: a factor that is due
+//	POST       /.crmgate/step/enrol/finish
+//	POST       /.crmgate/step/password           with Passwords: a change that is due
+//	GET, POST  /.crmgate/step-up                 question, then the step page
+//	GET, DELETE /.crmgate/api/step               what is due; ends it
+//	POST       /.crmgate/api/step/code           {"kind"}: sends a code
+//	POST       /.crmgate/api/step/passkey        a challenge
+//	POST       /.crmgate/api/step/prove          {"kind", "code" or "response" or ..., "trust"}
+//	POST       /.crmgate/api/step-up
+//
+// With Options.Factors:
+//
+//	POST       /.crmgate/account/factors/begin   form value "kind"
+//	POST       /.crmgate/account/factors/finish
+//	POST       /.crmgate/account/factors/remove  form value "id"
+//	POST       /.crmgate/account/recovery-codes
+//	POST       /.crmgate/account/devices/rename
+//	POST       /.crmgate/account/devices/revoke
+//	GET        /.crmgate/api/factors
+//	POST       /.crmgate/api/factors/begin       {"kind"}
+//	POST       /.crmgate/api/factors/finish      {"kind", "code" or "response", "label"}
+//	DELETE     /.crmgate/api/factors/{id}        204
+//	POST       /.crmgate/api/recovery-codes
+//	GET        /.crmgate/api/devices
+//	POST, DELETE /.crmgate/api/devices/{id}      {"label"}; 204
+//
+// With Options.Passwords:
+//
+//	GET, POST  /.crmgate/account/password
+//	GET, POST  /.crmgate/forgot
+//	GET, POST  /.crmgate/reset                   the GET uses nothing up
+//	GET        /.crmgate/api/password/rules
+//	POST       /.crmgate/api/password/check      {"password"}; not while passwords are encrypted
+//	POST       /.crmgate/api/password/change     {"password","new_password"} or {"sealed"}
+//	POST       /.crmgate/api/password/forgot     {"email"}: 204 whoever it is
+//	POST       /.crmgate/api/password/reset      {"link","new_password" or "sealed"}: 204
+//
+// With Options.Kept and Options.SSO:
+//
+//	GET, POST  /.crmgate/kept                    question, then the form is sent
+//	POST       /.crmgate/kept/drop
+//	GET, POST  /.crmgate/sso/{name}/{endpoint}
+//
 // HEAD goes wherever GET goes. Anything else under /.crmgate/ is 404 and never
-// reaches the CRM.
+// reaches the CRM; so are the routes of a feature that is off.
 //
 // # What it refuses
 //
-// Two session cookies in one request: 400, and the cookie is cleared. A POST or
-// DELETE that a browser sent from another site: 403. A body above 16 KiB: 413. A
-// body that is not the form or the JSON the route asks for (duplicate or unknown
-// members, invalid UTF-8, a value given twice): 400, or 415 for another media
-// type. An error of the Backend that is not a *Refusal: 500, never "not signed
-// in". A Backend that signs somebody in without a usable token: 500 and no cookie.
+// Two copies of any cookie of ours that holds a secret: 400, and it is cleared. A
+// POST or DELETE that a browser sent from another site: 403, except the answers of
+// identity providers (Options.SSO). A body above 16 KiB: 413. A body that is not
+// the form or the JSON the route asks for (duplicate or unknown members, invalid
+// UTF-8, a value given twice): 400, or 415 for another media type. A password in
+// clear where they are taken encrypted only: 400, before anybody looks at it. An
+// error of the Backend that is not a *Refusal: 500, never "not signed in". A result
+// with neither a usable token nor a step this portal can show: 500 and no cookie.
 package portal
 
 import (
@@ -55,18 +112,39 @@ const Prefix = "/.crmgate/"
 
 // Paths of the portal that others link to.
 const (
-	SignInPath       = Prefix + "sign-in"
-	SignOutPath      = Prefix + "sign-out"
-	AccountPath      = Prefix + "account"
-	SecondFactorPath = Prefix + "second-factor"
-	HealthPath       = Prefix + "health"
+	SignInPath  = Prefix + "sign-in"
+	SignOutPath = Prefix + "sign-out"
+	AccountPath = Prefix + "account"
+	StepPath    = Prefix + "step"
+	StepUpPath  = Prefix + "step-up"
+	ForgotPath  = Prefix + "forgot"
+	ResetPath   = Prefix + "reset"
+	KeptPath    = Prefix + "kept"
+	HealthPath  = Prefix + "health"
 
-	signedInPath    = Prefix + "signed-in"
-	endSessionPath  = Prefix + "account/sessions/end"
-	endOthersPath   = Prefix + "account/sessions/end-others"
+	signedInPath     = Prefix + "signed-in"
+	passkeyPath      = SignInPath + "/passkey"
+	endSessionPath   = AccountPath + "/sessions/end"
+	endOthersPath    = AccountPath + "/sessions/end-others"
+	beginPath        = AccountPath + "/factors/begin"
+	finishPath       = AccountPath + "/factors/finish"
+	removePath       = AccountPath + "/factors/remove"
+	recoveryPath     = AccountPath + "/recovery-codes"
+	renamePath       = AccountPath + "/devices/rename"
+	revokePath       = AccountPath + "/devices/revoke"
+	passwordPath     = AccountPath + "/password"
+	sendPath         = StepPath + "/send"
+	cancelPath       = StepPath + "/cancel"
+	stepBeginPath    = StepPath + "/enrol"
+	stepFinishPath   = StepPath + "/enrol/finish"
+	stepPasswordPath = StepPath + "/password"
+	dropKeptPath     = KeptPath + "/drop"
+
 	assetsPath      = Prefix + "assets/"
 	apiPrefix       = Prefix + "api/"
 	apiSessionsPath = apiPrefix + "sessions/"
+	apiFactorsPath  = apiPrefix + "factors/"
+	apiDevicesPath  = apiPrefix + "devices/"
 )
 
 // Owns says whether a decoded path belongs to the portal, in any letter case:
@@ -130,69 +208,8 @@ func New(o Options) *Portal {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Portal{backend: o.Backend, opts: o, cross: http.NewCrossOriginProtection()}
-	p.routes = map[string]route{
-		SignInPath:               {form: asPage, get: p.showSignIn, post: p.postSignIn},
-		signedInPath:             {form: asPage, get: p.signedIn},
-		SignOutPath:              {form: asPage, get: p.showSignOut, post: p.postSignOut},
-		AccountPath:              {form: asPage, get: p.showAccount},
-		endSessionPath:           {form: asPage, post: p.postEndSession},
-		endOthersPath:            {form: asPage, post: p.postEndOthers},
-		SecondFactorPath:         {form: asPage, get: p.secondFactor, post: p.secondFactor},
-		apiPrefix + "sign-in":    {form: asJSON, post: p.apiSignIn},
-		apiPrefix + "sign-out":   {form: asJSON, post: p.apiSignOut},
-		apiPrefix + "session":    {form: asJSON, get: p.apiSession},
-		apiPrefix + "sessions":   {form: asJSON, get: p.apiSessions},
-		apiSessionsPath + "{id}": {form: asJSON, del: p.apiEndSession},
-		HealthPath:               {form: asJSON, get: p.health},
-		assetsPath + "{hashed}":  {form: asJSON, get: p.asset},
-	}
+	p.routes = p.mount()
 	return p
-}
-
-// route is one path: its handler for each method, and the form its refusals take.
-type route struct {
-	form           form
-	get, post, del http.HandlerFunc
-}
-
-// find returns the route of a decoded path.
-func (p *Portal) find(path string) (route, bool) {
-	switch {
-	case strings.HasPrefix(path, apiSessionsPath):
-		path = apiSessionsPath + "{id}"
-	case strings.HasPrefix(path, assetsPath):
-		path = assetsPath + "{hashed}"
-	}
-	rt, ok := p.routes[path]
-	return rt, ok
-}
-
-// handler returns the handler of a method, or nil.
-func (rt route) handler(method string) http.HandlerFunc {
-	switch method {
-	case http.MethodGet, http.MethodHead:
-		return rt.get
-	case http.MethodPost:
-		return rt.post
-	case http.MethodDelete:
-		return rt.del
-	}
-	return nil
-}
-
-// allow is the value of the Allow header.
-func (rt route) allow() string {
-	var m []string
-	if rt.get != nil {
-		m = append(m, "GET, HEAD")
-	}
-	if rt.post != nil {
-		m = append(m, "POST")
-	}
-	if rt.del != nil {
-		m = append(m, "DELETE")
-	}
-	return strings.Join(m, ", ")
 }
 
 // ServeHTTP answers every path that Owns claims, and 404 for any other.
@@ -209,9 +226,15 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, rt.form, faultMethod)
 		return
 	}
-	if err := p.cross.Check(r); err != nil {
-		p.refuse(w, r, rt.form, Refusal{Reason: policy.CrossSite})
-		return
+	if !rt.open {
+		if !exempt(r) && p.cross.Check(r) != nil {
+			p.refuse(w, r, rt.form, Refusal{Reason: policy.CrossSite})
+			return
+		}
+		if clearDoubled(w.Header(), r) {
+			p.refuse(w, r, rt.form, Refusal{Reason: policy.BadRequest})
+			return
+		}
 	}
 	h(w, r)
 }

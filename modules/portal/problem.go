@@ -126,3 +126,14 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	writeBody(w, r, status, body)
 }
+
+// rawJSON is JSON that came from outside or goes there as it is.
+type rawJSON = jsontext.Value
+
+// writeRaw writes JSON of the Backend as it is.
+func writeRaw(w http.ResponseWriter, r *http.Request, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	writeBody(w, r, http.StatusOK, body)
+}

@@ -41,6 +41,7 @@ var hints = map[policy.Reason]string{
 	policy.Deactivated:      formHint,
 	policy.WrongCredentials: "Check both and try again.",
 	policy.SecondFactor:     "Sign in again, or ask your administrator how the second step is set up for you.",
+	policy.StepUp:           "Nothing was changed. Confirm that it is you, then do it once more.",
 	policy.CrossSite:        "Open the page here and try again from it.",
 	policy.Unmapped:         accessHint,
 	policy.Unreadable:       "Go back and try again.",

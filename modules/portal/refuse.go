@@ -32,6 +32,9 @@ type Refusal struct {
 	// Return is the target the browser asked for, when the request was rewritten since;
 	// default the request's own. It goes through ReturnTarget.
 	Return string
+
+	detail string        // what the portal says in place of the reason's sentence
+	weak   *WeakPassword // what a new password lacks
 }
 
 // Error names the reason and nothing of the request.
@@ -92,12 +95,18 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, f form, x Refusa
 		p.refusalPage(w, r, x)
 		return
 	}
+	if x.Message == "" {
+		x.Message = x.detail
+	}
 	pr := problem{
 		status: x.Reason.Status(), text: x.Reason.Text(), detail: x.Message, reason: publicReason(x.Reason),
 		signIn: x.Reason.Status() == http.StatusUnauthorized, retry: x.RetryAfter, until: x.Until, shape: x.Shape,
 	}
-	if x.Reason == policy.SecondFactor {
+	switch {
+	case x.Reason == policy.SecondFactor:
 		pr.next = NextSecondFactor
+	case x.Reason == policy.StepUp:
+		pr.next, pr.signIn = "step_up", false
 	}
 	writeProblem(w, r, pr)
 }
@@ -116,8 +125,10 @@ func (p *Portal) sendOn(w http.ResponseWriter, r *http.Request, x Refusal) bool 
 			return true
 		}
 		redirect(w, r, signInURL(p.target(r, x), x.Reason))
-	case x.Reason == policy.SecondFactor && p.opts.Steps != nil && r.URL.Path != SecondFactorPath:
-		redirect(w, r, withReturn(SecondFactorPath, p.target(r, x)))
+	case x.Reason == policy.SecondFactor && p.opts.Steps != nil && secret(r.Header, stepCookie) != "" && r.URL.Path != StepPath:
+		redirect(w, r, StepPath)
+	case x.Reason == policy.StepUp && p.opts.Steps != nil && r.URL.Path != StepUpPath:
+		redirect(w, r, withReturn(StepUpPath, p.target(r, x)))
 	default:
 		return false
 	}

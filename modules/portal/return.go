@@ -26,7 +26,8 @@ const (
 // backslash and "#", and at most 2048 bytes. Its path must keep that shape however
 // often it is percent-decoded and after Unicode compatibility folding: no empty or
 // dot segment, no control or invisible character, no invalid UTF-8. Of the gate's
-// own pages only the account and the console can be returned to. Empty, relative,
+// own pages only the account, the change of password, a kept form and the console
+// can be returned to. Empty, relative,
 // absolute, undecodable: "/".
 func ReturnTarget(raw, host string) string {
 	if raw == "" || len(raw) > maxReturn || !plainASCII(raw) {
@@ -125,7 +126,7 @@ func dots(segment string) bool {
 // returnable says whether one of the gate's own paths can be returned to: never
 // sign-in or sign-out, which would make a loop or undo what was just done.
 func returnable(path string) bool {
-	return path == AccountPath || path == Prefix+"console" || strings.HasPrefix(path, Prefix+"console/")
+	return path == AccountPath || path == passwordPath || path == KeptPath || path == Prefix+"console" || strings.HasPrefix(path, Prefix+"console/")
 }
 
 // decodeOnce decodes the valid escapes of s and leaves the others as they are.

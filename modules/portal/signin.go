@@ -4,10 +4,8 @@
 package portal
 
 import (
-	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/crmgate/crmgate/policy"
 )
@@ -26,6 +24,29 @@ type signInView struct {
 	// Which fields are at fault; the first one gets the focus.
 	BadEmail, BadPassword bool
 	FocusPassword         bool
+
+	Form      bool // e-mail and password
+	Forgot    bool
+	Passkey   bool
+	Providers []providerLink
+	Seal      sealing
+}
+
+// providerLink is the way to a redirect provider.
+type providerLink struct{ Label, URL string }
+
+// signInView fills in what is open. Where passwords are off, the form is shown to
+// whoever asks for it by name: the Backend says who may still use one.
+func (p *Portal) signInView(r *http.Request, e Entrances, target string) signInView {
+	v := signInView{
+		base: p.base(r, "Sign in"), Return: target, Passkey: e.Passkey, Seal: p.sealing(e),
+		Form: e.Password || r.URL.Query().Get("with") == KindPassword || r.Method == http.MethodPost && r.URL.Path == SignInPath,
+	}
+	v.Forgot = v.Form && e.Forgot
+	for _, s := range e.Providers {
+		v.Providers = append(v.Providers, providerLink{s.Label, ssoStart(s.Name, target)})
+	}
+	return v
 }
 
 // showSignIn shows the form. Somebody who is signed in goes on to the target; a
@@ -37,19 +58,23 @@ func (p *Portal) showSignIn(w http.ResponseWriter, r *http.Request) {
 	if len(q["return"]) == 1 {
 		target = ReturnTarget(q.Get("return"), host(r))
 	}
-	v := signInView{base: p.base(r, "Sign in"), Return: target}
+	e, err := p.entrances(r.Context())
+	if err != nil {
+		p.refuse(w, r, asPage, p.backendRefusal(r, err))
+		return
+	}
+	v := p.signInView(r, e, target)
 	switch why := policy.Reason(q.Get("why")); {
 	case why == policy.SessionExpired, why == policy.SessionIdle:
 		v.Notice = why.Text()
 	case q.Get("why") == "signed_out":
 		v.Notice = "You are signed out."
+	case q.Get("why") == whyStepOver:
+		v.Notice = "That took too long, or was tried too often. Please sign in again."
+	case q.Get("why") == "reset":
+		v.Notice = "Your password was changed. Please sign in with it."
 	}
-	token, err := Token(r)
-	switch {
-	case errors.Is(err, ErrTwoCookies):
-		p.refuse(w, r, asPage, Refusal{Reason: policy.BadRequest})
-		return
-	case err == nil:
+	if token, err := Token(r); err == nil {
 		_, err := p.backend.Session(r.Context(), token)
 		if err == nil {
 			setTrips(w.Header(), trips(r)+1)
@@ -76,35 +101,37 @@ func (p *Portal) postSignIn(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	c := credentials{Email: strings.TrimSpace(values.Get("email")), Password: values.Get("password")}
+	c := credentials{Email: strings.TrimSpace(values.Get("email")), Password: values.Get("password"), Sealed: values.Get("sealed")}
 	target := ReturnTarget(values.Get("return"), host(r))
-	res, x := p.signIn(w, r, c)
+	res, x := p.signIn(w, r, c, target)
 	if x != nil {
 		p.signInFailed(w, r, c, target, *x)
 		return
 	}
-	setTrips(w.Header(), trips(r)+1)
-	if res.Next == NextSecondFactor {
-		redirect(w, r, withReturn(SecondFactorPath, target))
-		return
-	}
-	redirect(w, r, withReturn(signedInPath, target))
+	p.goOn(w, r, res, target)
 }
 
 // signInFailed shows the form again, or the refusal when the form cannot help.
 func (p *Portal) signInFailed(w http.ResponseWriter, r *http.Request, c credentials, target string, x Refusal) {
-	v := signInView{base: p.base(r, "Sign in"), Return: target, Email: clip(c.Email, maxEmail)}
+	e, err := p.entrances(r.Context())
+	if err != nil {
+		p.refuse(w, r, asPage, p.backendRefusal(r, err))
+		return
+	}
+	v := p.signInView(r, e, target)
+	v.Email = clip(c.Email, maxEmail)
 	switch x.Reason {
 	case policy.WrongCredentials, policy.Throttled, policy.Locked:
 		v.FocusPassword = true
-		v.BadEmail, v.BadPassword = x.Reason == policy.WrongCredentials, x.Reason == policy.WrongCredentials
+		v.BadEmail = x.Reason == policy.WrongCredentials && x.detail == ""
+		v.BadPassword = v.BadEmail
 	case policy.BadRequest:
-		if c.complete() || twoCookies(r) {
+		if c.complete() || c.Sealed != "" || e.Encrypt && c.Password != "" {
 			p.refuse(w, r, asPage, x)
 			return
 		}
-		v.BadEmail = c.Email == "" || len(c.Email) > maxEmail
-		v.BadPassword = c.Password == "" || len(c.Password) > maxPassword
+		v.BadEmail = !fineEmail(c.Email)
+		v.BadPassword = !finePassword(c.Password, c.Sealed)
 		v.FocusPassword = !v.BadEmail
 	default:
 		p.refuse(w, r, asPage, x)
@@ -125,6 +152,9 @@ func (p *Portal) signInFailed(w http.ResponseWriter, r *http.Request, c credenti
 // explainRefusal fills the error part of the form.
 func (p *Portal) explainRefusal(v *signInView, x Refusal) {
 	v.Error = x.Reason.Text()
+	if x.detail != "" {
+		v.Error = x.detail
+	}
 	if x.Reason == policy.Locked {
 		v.Message, v.Until = clip(x.Message, 500), at(x.Until)
 	}
@@ -133,56 +163,24 @@ func (p *Portal) explainRefusal(v *signInView, x Refusal) {
 	}
 }
 
-func twoCookies(r *http.Request) bool {
-	_, err := Token(r)
-	return errors.Is(err, ErrTwoCookies)
-}
-
-// signIn is the way in for both forms: it checks the request, asks the Backend,
-// ends the session the request came with, and sets the new cookie. On refusal
-// nothing has been set.
-func (p *Portal) signIn(w http.ResponseWriter, r *http.Request, c credentials) (SignInResult, *Refusal) {
-	old, err := Token(r)
-	if errors.Is(err, ErrTwoCookies) || !c.complete() {
+// signIn is the way in for both forms: it checks the request and asks the Backend.
+// On refusal nothing has been set.
+func (p *Portal) signIn(w http.ResponseWriter, r *http.Request, c credentials, target string) (SignInResult, *Refusal) {
+	if x := p.checkSealing(r, c.Password, c.Sealed); x != nil {
+		return SignInResult{}, x
+	}
+	if !c.complete() {
 		return SignInResult{}, &Refusal{Reason: policy.BadRequest}
 	}
-	client := ClientFrom(r.Context())
-	res, err := p.backend.SignIn(r.Context(), SignInRequest{Email: c.Email, Password: c.Password, Client: client})
+	res, err := p.backend.SignIn(r.Context(), SignInRequest{
+		Email: c.Email, Password: c.Password, Sealed: c.Sealed, Device: DeviceToken(r), Return: target, Client: ClientFrom(r.Context()),
+	})
 	if err != nil {
 		x := p.backendRefusal(r, err)
 		x.Reason = signInReason(x.Reason)
 		return SignInResult{}, &x
 	}
-	if !sound(res) {
-		p.opts.Log.ErrorContext(r.Context(), "portal: the backend signed in without a usable token", "request", client.RequestID)
-		return SignInResult{}, &Refusal{Reason: policy.Internal}
-	}
-	if old != "" && old != res.Token {
-		if err := p.backend.SignOut(r.Context(), old, client); err != nil {
-			if x := p.backendRefusal(r, err); !signInMends(x.Reason) && x.Reason != policy.Locked {
-				// Two live sessions where the person sees one: take the new one back.
-				if res.Token != "" {
-					_ = p.backend.SignOut(r.Context(), res.Token, client)
-				}
-				return SignInResult{}, &x
-			}
-		}
-	}
-	if res.Token != "" {
-		setSession(w.Header(), res.Token)
-	}
-	return res, nil
-}
-
-// sound says whether a result can be acted on.
-func sound(res SignInResult) bool {
-	if res.Next != "" && res.Next != NextSecondFactor {
-		return false
-	}
-	if res.Token == "" {
-		return res.Next != ""
-	}
-	return usableToken(res.Token)
+	return res, p.accept(w, r, res)
 }
 
 // signInReason makes reasons that would tell a known person from an unknown one
@@ -195,39 +193,6 @@ func signInReason(r policy.Reason) policy.Reason {
 	return known(r)
 }
 
-// signedIn is where a browser lands right after signing in. It goes on to the
-// target only if the cookie came along: otherwise the next page would send it to
-// the form again, and again.
-func (p *Portal) signedIn(w http.ResponseWriter, r *http.Request) {
-	target := ReturnTarget(r.URL.Query().Get("return"), host(r))
-	token, err := Token(r)
-	switch {
-	case errors.Is(err, ErrTwoCookies):
-		p.refuse(w, r, asPage, Refusal{Reason: policy.BadRequest})
-		return
-	case err != nil:
-		p.explainTrips(w, r, causeNoCookie)
-		return
-	}
-	if _, err := p.backend.Session(r.Context(), token); err != nil {
-		x := p.backendRefusal(r, err)
-		if signInMends(x.Reason) {
-			clearSession(w.Header())
-			p.explainTrips(w, r, causeNotKept)
-			return
-		}
-		x.Return = target
-		p.refuse(w, r, asPage, x)
-		return
-	}
-	redirect(w, r, target)
-}
-
-// secondFactor refuses until there are steps.
-func (p *Portal) secondFactor(w http.ResponseWriter, r *http.Request) {
-	p.refuse(w, r, asPage, Refusal{Reason: policy.SecondFactor})
-}
-
 // apiSignIn is postSignIn for programs.
 func (p *Portal) apiSignIn(w http.ResponseWriter, r *http.Request) {
 	var c credentials
@@ -235,62 +200,10 @@ func (p *Portal) apiSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.Email = strings.TrimSpace(c.Email)
-	res, x := p.signIn(w, r, c)
+	res, x := p.signIn(w, r, c, home)
 	if x != nil {
 		p.refuse(w, r, asJSON, *x)
 		return
 	}
-	var out struct {
-		Next    string       `json:"next,omitzero"`
-		Methods []string     `json:"methods,omitempty"`
-		Session *sessionJSON `json:"session,omitzero"`
-	}
-	out.Next, out.Methods = res.Next, res.Methods
-	if res.Next == "" {
-		s := p.sessionJSON(res.Session)
-		s.Current = true
-		out.Session = &s
-	}
-	writeJSON(w, r, http.StatusOK, out)
-}
-
-// FinishSignIn does what every way in ends with, for sign-in that happens
-// elsewhere (an identity provider's answer, a second step): it sets the cookie and
-// sends the browser to target by way of the page that checks the cookie. A token
-// that cannot be a cookie value is an internal error and sets nothing.
-func (p *Portal) FinishSignIn(w http.ResponseWriter, r *http.Request, token, target string) {
-	protect(w.Header())
-	if !usableToken(token) {
-		p.refuse(w, r, asPage, Refusal{Reason: policy.Internal})
-		return
-	}
-	setSession(w.Header(), token)
-	setTrips(w.Header(), trips(r)+1)
-	redirect(w, r, withReturn(signedInPath, ReturnTarget(target, host(r))))
-}
-
-// remaining is the whole seconds until t, never below 0; rounded down, so that
-// nobody counts on time that is not there.
-func remaining(now, t time.Time) int64 {
-	return max(0, int64(t.Sub(now)/time.Second))
-}
-
-// current returns the request's session. It answers the request itself and
-// returns false when there is none.
-func (p *Portal) current(w http.ResponseWriter, r *http.Request, f form) (string, SessionView, bool) {
-	token, err := Token(r)
-	if err != nil {
-		reason := policy.NoSession
-		if errors.Is(err, ErrTwoCookies) {
-			reason = policy.BadRequest
-		}
-		p.refuse(w, r, f, Refusal{Reason: reason})
-		return "", SessionView{}, false
-	}
-	s, err := p.backend.Session(r.Context(), token)
-	if err != nil {
-		p.refuse(w, r, f, p.backendRefusal(r, err))
-		return "", SessionView{}, false
-	}
-	return token, s, true
+	writeJSON(w, r, http.StatusOK, p.resultJSON(res))
 }

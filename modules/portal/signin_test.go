@@ -4,7 +4,6 @@
 package portal
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -137,8 +136,16 @@ func TestSignInResults(t *testing.T) {
 		cookie string
 	}{
 		{"session", SignInResult{Token: otherToken}, 200, otherToken},
-		{"second step, session waits", SignInResult{Token: otherToken, Next: NextSecondFactor, Methods: []string{"totp"}}, 200, otherToken},
-		{"second step, no session yet", SignInResult{Next: NextSecondFactor}, 200, ""},
+		{"second step", SignInResult{Step: testStep, Next: NextSecondFactor, Methods: []string{"totp"}}, 200, ""},
+		{"second step and a session", SignInResult{Token: otherToken, Step: testStep, Next: NextSecondFactor}, 500, ""},
+		{"session with a step to come", SignInResult{Token: otherToken, Next: NextSecondFactor}, 500, ""},
+		{"second step without its secret", SignInResult{Next: NextSecondFactor}, 500, ""},
+		{"short secret", SignInResult{Step: "short", Next: NextSecondFactor}, 500, ""},
+		{"step without what is due", SignInResult{Step: testStep}, 500, ""},
+		{"step nobody has a page for", SignInResult{Step: testStep, Next: "dance"}, 500, ""},
+		{"trusted device", SignInResult{Token: otherToken, Device: testDevice, DeviceEnds: testNow.Add(time.Hour)}, 200, otherToken},
+		{"device no cookie can hold", SignInResult{Token: otherToken, Device: "a;b", DeviceEnds: testNow.Add(time.Hour)}, 500, ""},
+		{"device that is over", SignInResult{Token: otherToken, Device: testDevice, DeviceEnds: testNow}, 500, ""},
 		{"nothing", SignInResult{}, 500, ""},
 		{"unknown next step", SignInResult{Token: otherToken, Next: "dance"}, 500, ""},
 		{"short token", SignInResult{Token: "short"}, 500, ""},
@@ -147,7 +154,7 @@ func TestSignInResults(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newFake()
 			b.result = tc.result
-			p := newPortal(b)
+			p := withSteps(b)
 			res := do(t, p, ask{method: "POST", path: "/.crmgate/api/sign-in", body: `{"email":"a@b.example","password":"x"}`})
 			if res.StatusCode != tc.status || setCookies(res)[CookieName] != tc.cookie {
 				t.Errorf("%d %v, want %d and cookie %q", res.StatusCode, setCookies(res), tc.status, tc.cookie)
@@ -158,15 +165,47 @@ func TestSignInResults(t *testing.T) {
 				if next, _ := m["next"].(string); next != tc.result.Next || has == (tc.result.Next != "") {
 					t.Errorf("%v: an app takes a half sign-in for a whole one", m)
 				}
+				if step, _ := m["step"].(string); step != tc.result.Step || setCookies(res)[stepCookie] != "" {
+					t.Errorf("%v: an app cannot go on with the step", m)
+				}
+				if setCookies(res)[DeviceCookie] != tc.result.Device {
+					t.Errorf("%v: the device is not remembered", setCookies(res))
+				}
 			}
 			page := do(t, p, ask{method: "POST", path: SignInPath, head: browser, body: signInForm("a@b.example", "x", "/leads")})
 			switch {
 			case tc.status == 500 && page.StatusCode != 500:
 				t.Errorf("form: %d, want 500", page.StatusCode)
-			case tc.result.Next != "" && tc.status == 200 && page.Header.Get("Location") != SecondFactorPath+"?return=%2Fleads":
-				t.Errorf("form: to %q, want the second step", page.Header.Get("Location"))
+			case tc.result.Next != "" && tc.status == 200 && (page.Header.Get("Location") != StepPath || setCookies(page)[stepCookie] != testStep):
+				t.Errorf("form: to %q with %v, want the second step", page.Header.Get("Location"), setCookies(page))
+			case tc.result.Next != "" && b.seen.Return != "/leads":
+				t.Errorf("the backend keeps %q as the way back: people lose the page they wanted", b.seen.Return)
 			}
 		})
+	}
+}
+
+// withSteps is newPortal with pages for every step.
+func withSteps(b *fakeBackend) *Portal {
+	w := newWorld()
+	w.backend, w.entry.open = b, Entrances{Password: true}
+	return w.portal()
+}
+
+func TestStepsThatAreOffAreNoWayIn(t *testing.T) {
+	for next, off := range map[string]func(*Options){
+		NextSecondFactor:   func(o *Options) { o.Steps = nil },
+		NextEnrol:          func(o *Options) { o.Factors = nil },
+		NextChangePassword: func(o *Options) { o.Passwords = nil },
+	} {
+		b := newFake()
+		b.result = SignInResult{Step: testStep, Next: next}
+		o := withSteps(b).opts
+		off(&o)
+		res := do(t, New(o), ask{method: "POST", path: "/.crmgate/api/sign-in", body: `{"email":"a@b.example","password":"x"}`})
+		if res.StatusCode != 500 || len(res.Cookies()) != 0 {
+			t.Errorf("%s: %d %v: somebody is sent to a page that is not there", next, res.StatusCode, res.Cookies())
+		}
 	}
 }
 
@@ -309,34 +348,27 @@ func TestSignedIn(t *testing.T) {
 	}
 }
 
-func TestSecondFactorIsHandedOver(t *testing.T) {
-	p := New(Options{Backend: newFake(), SecondFactor: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })})
-	for _, method := range []string{"GET", "POST"} {
-		if res := do(t, p, ask{method: method, path: SecondFactorPath, head: browser}); res.StatusCode != http.StatusTeapot {
-			t.Errorf("%s: %d, want the handler's answer", method, res.StatusCode)
-		}
-	}
-	if res := do(t, newPortal(newFake()), ask{path: SecondFactorPath, head: browser}); res.StatusCode != 401 {
-		t.Errorf("without a handler %d, want 401", res.StatusCode)
-	}
-	w := httptest.NewRecorder()
-	p.Refuse(w, ask{path: "/leads", head: browser}.request(), Refusal{Reason: policy.SecondFactor})
-	if w.Code != 303 || w.Header().Get("Location") != SecondFactorPath+"?return=%2Fleads" {
-		t.Errorf("%d to %q, want the second step", w.Code, w.Header().Get("Location"))
-	}
-}
-
 func TestFinishSignIn(t *testing.T) {
-	p := newPortal(newFake())
+	p := withSteps(newFake())
 	w := httptest.NewRecorder()
-	p.FinishSignIn(w, ask{path: "/.crmgate/x"}.request(), otherToken, "//evil.example")
+	p.FinishSignIn(w, ask{path: "/.crmgate/x"}.request(), SignInResult{Token: otherToken}, "//evil.example")
 	if res := w.Result(); res.StatusCode != 303 || res.Header.Get("Location") != signedInPath || setCookies(res)[CookieName] != otherToken {
 		t.Errorf("%d to %q with %v", res.StatusCode, res.Header.Get("Location"), setCookies(res))
 	}
 	w = httptest.NewRecorder()
-	p.FinishSignIn(w, ask{path: "/.crmgate/x"}.request(), "a;b", "/")
+	p.FinishSignIn(w, ask{path: "/.crmgate/x"}.request(), SignInResult{Token: "a;b"}, "/")
 	if res := w.Result(); res.StatusCode != 500 || len(res.Cookies()) != 0 {
 		t.Errorf("%d with %v: half a token is set as a session", res.StatusCode, res.Cookies())
+	}
+	w = httptest.NewRecorder()
+	p.FinishSignIn(w, ask{path: "/.crmgate/x", token: testToken}.request(), SignInResult{Step: testStep, Next: NextEnrol}, "/")
+	if res := w.Result(); res.Header.Get("Location") != StepPath || setCookies(res)[stepCookie] != testStep || setCookies(res)[CookieName] != "" {
+		t.Errorf("to %q with %v: a provider's sign-in goes past the second step", res.Header.Get("Location"), setCookies(res))
+	}
+	w = httptest.NewRecorder()
+	p.FinishSignIn(w, ask{path: "/.crmgate/x"}.request(), SignInResult{Token: otherToken, Return: "/leads/7"}, "/")
+	if to := w.Header().Get("Location"); to != signedInPath+"?return=%2Fleads%2F7" {
+		t.Errorf("to %q, want what the backend kept", to)
 	}
 }
 

@@ -4,8 +4,9 @@
 package portal
 
 import (
-	"errors"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/crmgate/crmgate/policy"
 )
@@ -29,19 +30,58 @@ func (p *Portal) showSignOut(w http.ResponseWriter, r *http.Request) {
 
 // postSignOut signs out and goes to the sign-in page.
 func (p *Portal) postSignOut(w http.ResponseWriter, r *http.Request) {
+	next := p.leaveNext(r)
 	if !p.signOut(w, r, asPage) {
 		return
 	}
-	redirect(w, r, SignInPath+"?why=signed_out")
+	to := origin(next.URL)
+	if to == "" {
+		redirect(w, r, SignInPath+"?why=signed_out")
+		return
+	}
+	// A content policy holds for where a form's answer redirects to as well: this is
+	// a page with a way on, and may post to that one origin.
+	w.Header().Set("Content-Security-Policy", policyWithForm(to))
+	if next.Label == "" {
+		next.Label = "your identity provider"
+	}
+	v := leaveView{base: p.base(r, "Signed out here"), Label: next.Label, URL: next.URL, Post: next.Form != nil}
+	for _, name := range slices.Sorted(maps.Keys(next.Form)) {
+		v.Values = append(v.Values, formValue{name, next.Form[name]})
+	}
+	p.render(w, r, http.StatusOK, pageLeave, v)
+}
+
+// leaveView is the page on the way to the provider's own sign-out.
+type leaveView struct {
+	base
+	Label, URL string
+	Post       bool
+	Values     []formValue
+}
+
+type formValue struct{ Name, Value string }
+
+// leaveNext asks where else the person has to sign out, before the session ends.
+// Not knowing keeps nobody from signing out here.
+func (p *Portal) leaveNext(r *http.Request) Onward {
+	token, err := Token(r)
+	if err != nil || p.opts.Entry == nil {
+		return Onward{}
+	}
+	next, err := p.opts.Entry.LeaveNext(r.Context(), token)
+	if err != nil {
+		p.opts.Log.WarnContext(r.Context(), "portal: asking where else to sign out failed", "error", err)
+		return Onward{}
+	}
+	return next
 }
 
 // apiSignOut is postSignOut for programs. It needs no body; one that is there must
 // be JSON.
 func (p *Portal) apiSignOut(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 || r.Header.Get("Content-Type") != "" {
-		if _, ok := p.readBody(w, r, asJSON, "application/json"); !ok {
-			return
-		}
+	if !p.readNothing(w, r) {
+		return
 	}
 	if !p.signOut(w, r, asJSON) {
 		return
@@ -54,12 +94,7 @@ func (p *Portal) apiSignOut(w http.ResponseWriter, r *http.Request) {
 // say "signed out" over a live session. It answers the request itself and returns
 // false then.
 func (p *Portal) signOut(w http.ResponseWriter, r *http.Request, f form) bool {
-	token, err := Token(r)
-	if errors.Is(err, ErrTwoCookies) {
-		p.refuse(w, r, f, Refusal{Reason: policy.BadRequest})
-		return false
-	}
-	if err == nil {
+	if token, err := Token(r); err == nil {
 		if err := p.backend.SignOut(r.Context(), token, ClientFrom(r.Context())); err != nil {
 			if x := p.backendRefusal(r, err); !signInMends(x.Reason) && x.Reason != policy.Locked {
 				p.refuse(w, r, f, x)
@@ -68,6 +103,7 @@ func (p *Portal) signOut(w http.ResponseWriter, r *http.Request, f form) bool {
 		}
 	}
 	clearSession(w.Header())
+	clearStep(w.Header(), r)
 	clearTrips(w.Header())
 	return true
 }
