@@ -15,6 +15,27 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	switch resp.Format {
 	case resource.FormatNDJSON, resource.FormatJSONSeq, resource.FormatSSE:
 		return p.MaxRows == 0 || t.root.Record != nil // a cap counts documents
+	case resource.FormatCSV:
+		p.Table = tableOf(resp.Table)
+		return isTable(t.root)
 	}
 	return false
+}
+
+// isTable says whether the rows, and nothing else, are records.
+func isTable(n *plan.Node) bool {
+	return n.Members == nil && n.Elements != nil && n.Elements.Record != nil && !n.Elements.Record.Scalar
+}
+
+func tableOf(t *resource.Table) *plan.Table {
+	out := &plan.Table{Delimiter: ','}
+	if t == nil {
+		return out
+	}
+	if t.Delimiter != "" {
+		out.Delimiter = t.Delimiter[0]
+	}
+	out.Columns = t.Columns
+	out.Empty = t.Hidden == "empty" || t.Hidden == "" && len(t.Columns) > 0 // positions are what names such columns
+	return out
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crmgate/crmgate/modules/internal/csvmask"
 	"github.com/crmgate/crmgate/modules/internal/framed"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -35,6 +36,7 @@ func newJSON(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return js
 func newFramed(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
 	return framed.New(p, v, l)
 }
+func newCSV(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return csvmask.New(p, v, l) }
 
 // formats are those that an engine reads. What is no strict JSON is no body of
 // the JSON formats, whatever it calls itself; where almost any text is one of the
@@ -45,6 +47,10 @@ var formats = map[plan.Format]*format{
 	plan.NDJSON:  {accept: "application/x-ndjson, application/jsonl, application/json;q=0.5", engine: newFramed},
 	plan.JSONSeq: {accept: "application/json-seq", engine: newFramed},
 	plan.SSE:     {accept: "text/event-stream", types: []string{"text/event-stream"}, live: true, engine: newFramed},
+	plan.CSV: {accept: "text/csv", engine: newCSV, types: []string{
+		"text/csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values", "text/plain",
+		"application/vnd.ms-excel", "application/octet-stream",
+	}},
 }
 
 // formatOf returns the format of a plan. A plan of a format that nobody reads is

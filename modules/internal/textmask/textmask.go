@@ -1,0 +1,240 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package textmask treats values in formats where every value is text: cells of
+// a table, elements and attributes of XML, pages, sheets. The engine of the
+// format finds the values; what becomes of each, and which records are seen, is
+// said here, by the same tables and functions as in JSON.
+package textmask
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// Judge treats the values of one body after the other. It must not be used by
+// two goroutines at once.
+type Judge struct {
+	Plan   *plan.Plan
+	Viewer *plan.Viewer
+	Limits jsonmask.Limits
+
+	masked, hidden map[string]int
+	kept, dropped  int
+	documents      map[document]*jsonmask.Masker // within texts
+	fold           []byte
+	found          []byte
+}
+
+// document is what the masker of documents within a text depends on.
+type document struct {
+	node *plan.Node
+	ent  *plan.Entity
+}
+
+// Verdict is what becomes of a value.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Same    Verdict = iota // it stays as it is written
+	Changed                // it is written anew
+	Hidden                 // it goes, name and all
+)
+
+// closed treats what no table speaks of.
+var closed = &plan.Treatment{Effect: plan.Hide}
+
+// Closed is the table of a plan that names none: nothing is shown.
+var Closed = &plan.Entity{Unknown: closed}
+
+// Full masks a value fully, of which nobody can tell what it holds.
+var Full = &plan.Treatment{Effect: plan.Mask, Mask: &mask.Func{Name: "full"}}
+
+// Searched treats text of no field: personal data is looked for in it.
+var Searched = &plan.Treatment{Effect: plan.Detect}
+
+// Reset makes j ready for the next body.
+func (j *Judge) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
+	if j.Plan != p {
+		j.documents = nil
+	}
+	for _, m := range j.documents {
+		m.Reset(m.Plan(), nil, jsonmask.Limits{})
+	}
+	j.Plan, j.Viewer, j.Limits = p, v, l
+	j.masked, j.hidden, j.kept, j.dropped = map[string]int{}, map[string]int{}, 0, 0
+}
+
+// Fallback is the table for whatever the plan's tree does not claim.
+func (j *Judge) Fallback() *plan.Entity {
+	if j.Plan.Fallback == nil {
+		return Closed
+	}
+	return j.Plan.Fallback
+}
+
+// Field returns the treatment of a field by its name as it is written. A name
+// that nobody declared and that is itself personal data goes with its value
+// where such data is looked for.
+func (j *Judge) Field(ent *plan.Entity, name []byte) *plan.Treatment {
+	j.fold = resource.AppendFold(j.fold[:0], name)
+	if t := ent.Fields[string(j.fold)]; t != nil {
+		return t
+	}
+	t := ent.Unknown
+	if t == nil {
+		return closed
+	}
+	if t.Effect == plan.Detect {
+		var n int
+		if j.found, n = mask.Detect(j.found[:0], name); n > 0 {
+			return closed
+		}
+	}
+	return t
+}
+
+// Text treats a text, decoded, and appends what it becomes to dst: nothing when
+// it stays as it is or goes. A masked text that is empty stays: there is nothing
+// to hide, and a person sees that there is something to fill in.
+func (j *Judge) Text(dst, text []byte, t *plan.Treatment, ent *plan.Entity) ([]byte, Verdict) {
+	switch t.Effect {
+	case plan.Show, plan.Detect:
+		if t.Text != nil && len(text) > 0 {
+			return j.document(dst, text, t, ent)
+		}
+		if t.Effect == plan.Show {
+			return dst, Same
+		}
+		return j.detect(dst, text, t)
+	case plan.Mask:
+		if len(text) == 0 {
+			return dst, Same
+		}
+		j.masked[t.Field]++
+		return t.Mask.AppendString(dst, string(text)), Changed
+	}
+	j.hidden[t.Field]++
+	return dst, Hidden
+}
+
+// Hide counts a value that goes without being looked at.
+func (j *Judge) Hide(t *plan.Treatment) { j.hidden[t.Field]++ }
+
+func (j *Judge) detect(dst, text []byte, t *plan.Treatment) ([]byte, Verdict) {
+	out, n := mask.Detect(dst, text)
+	if n == 0 {
+		return dst, Same
+	}
+	j.masked[t.Field] += n
+	return out, Changed
+}
+
+// document treats a text that holds a JSON document. One that starts like a
+// document and cannot be read is masked fully; any other text is searched.
+func (j *Judge) document(dst, text []byte, t *plan.Treatment, ent *plan.Entity) ([]byte, Verdict) {
+	key := document{t.Text, ent}
+	m := j.documents[key]
+	if m == nil {
+		if j.documents == nil {
+			j.documents = map[document]*jsonmask.Masker{}
+		}
+		m = jsonmask.New(&plan.Plan{Root: t.Text, Fallback: ent}, j.Viewer, j.Limits)
+		j.documents[key] = m
+	} else {
+		m.Reset(m.Plan(), j.Viewer, j.Limits)
+	}
+	out, err := m.Append(dst, text)
+	if err == nil {
+		j.Add(m.Stats())
+		if bytes.Equal(out[len(dst):], text) {
+			return dst, Same
+		}
+		return out, Changed
+	}
+	if s := bytes.TrimLeft(text, "\x00\t\n\r \uFEFF"); len(s) > 0 && (s[0] == '{' || s[0] == '[') {
+		j.masked[t.Field]++
+		return append(dst, mask.FullText...), Changed
+	}
+	return j.detect(dst, text, t)
+}
+
+// Add adds counts of another engine.
+func (j *Judge) Add(s jsonmask.Stats) {
+	for name, n := range s.Masked {
+		j.masked[name] += n
+	}
+	for name, n := range s.Hidden {
+		j.hidden[name] += n
+	}
+	j.kept += s.Kept
+	j.dropped += s.Dropped
+}
+
+// Stats returns what was done so far.
+func (j *Judge) Stats() jsonmask.Stats {
+	return jsonmask.Stats{Masked: j.masked, Hidden: j.hidden, Kept: j.kept, Dropped: j.dropped}
+}
+
+// Owner is what is known about the owner of a record. The zero value is a record
+// that names none.
+type Owner struct {
+	named bool
+	alien bool // an owner was named who is not the viewer's
+}
+
+// Name notes an owner's id. An empty one says nothing. Where a record names
+// several owners, all of them must be the viewer's.
+func (j *Judge) Name(o *Owner, rows *plan.Rows, id []byte) {
+	if id = bytes.TrimSpace(id); len(id) == 0 || rows == nil {
+		return
+	}
+	o.named = true
+	if j.Viewer == nil {
+		o.alien = true
+		return
+	}
+	ids := j.Viewer.Own
+	if rows.Scope == plan.Group {
+		ids = j.Viewer.Group
+	}
+	j.fold = plan.AppendFoldID(j.fold[:0], id)
+	_, mine := ids[string(j.fold)]
+	o.alien = o.alien || !mine || len(j.fold) == 0
+}
+
+// Owns reports whether a name as it is written holds the owner's id.
+func (j *Judge) Owns(rows *plan.Rows, name []byte) bool {
+	if rows == nil {
+		return false
+	}
+	j.fold = resource.AppendFold(j.fold[:0], name)
+	return slices.Contains(rows.Owner, string(j.fold))
+}
+
+// Visible judges a record and counts it.
+func (j *Judge) Visible(rows *plan.Rows, o Owner) bool {
+	if j.sees(rows, o) && (j.Plan.MaxRows <= 0 || j.kept < j.Plan.MaxRows) {
+		j.kept++
+		return true
+	}
+	j.dropped++
+	return false
+}
+
+func (j *Judge) sees(rows *plan.Rows, o Owner) bool {
+	if rows == nil || rows.Scope == plan.All {
+		return true
+	}
+	return (rows.Scope == plan.Own || rows.Scope == plan.Group) && o.named && !o.alien
+}
+
+// Missed reports whether the one record that was asked for was there and is not
+// visible.
+func (j *Judge) Missed() bool { return j.Plan.NotFound != nil && j.dropped > 0 && j.kept == 0 }
