@@ -43,19 +43,28 @@ func (m *Manager) beginAssertion(ctx context.Context, p records.Person) (json.Ra
 
 // provePasskey checks an answer to beginAssertion.
 func (m *Manager) provePasskey(ctx context.Context, p records.Person, ch *challenge, response []byte) error {
-	parsed, err := m.parseAssertion(ch, response)
-	if err != nil {
-		return err
-	}
 	u, err := m.webUser(ctx, p)
 	if err != nil {
 		return err
 	}
-	key, err := m.web.ValidateLogin(u, ch.Data, parsed)
+	key, err := m.checkAssertion(u, ch, response)
 	if err != nil {
-		return wrong(Passkey, refusal(err))
+		return err
 	}
 	return m.countPasskey(ctx, p.ID, key)
+}
+
+// checkAssertion checks an answer without any store.
+func (m *Manager) checkAssertion(u *webUser, ch *challenge, response []byte) (*webauthn.Credential, error) {
+	parsed, err := m.parseAssertion(ch, response)
+	if err != nil {
+		return nil, err
+	}
+	key, err := m.web.ValidateLogin(u, ch.Data, parsed)
+	if err != nil {
+		return nil, wrong(Passkey, refusal(err))
+	}
+	return key, nil
 }
 
 func (m *Manager) parseAssertion(ch *challenge, response []byte) (*protocol.ParsedCredentialAssertionData, error) {

@@ -269,12 +269,6 @@ func (m *Manager) beginCreation(ctx context.Context, p records.Person) (json.Raw
 
 // create checks the answer of navigator.credentials.create and stores the passkey.
 func (m *Manager) create(ctx context.Context, p records.Person, ch *challenge, response []byte, label string) (id string, err error) {
-	if ch == nil || !m.now().Before(ch.Expires) {
-		return "", wrong(Passkey, "no request was made, or it has expired")
-	}
-	if len(response) > MaxResponse {
-		return "", wrong(Passkey, "the answer is too large")
-	}
 	u, err := m.webUser(ctx, p)
 	if err != nil {
 		return "", err
@@ -282,13 +276,9 @@ func (m *Manager) create(ctx context.Context, p records.Person, ch *challenge, r
 	if len(u.keys) >= MaxPasskeys {
 		return "", ErrFull
 	}
-	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
+	key, err := m.checkCreation(u, ch, response)
 	if err != nil {
-		return "", wrong(Passkey, "the answer cannot be read")
-	}
-	key, err := m.web.CreateCredential(u, ch.Data, parsed)
-	if err != nil {
-		return "", wrong(Passkey, refusal(err))
+		return "", err
 	}
 	if err := m.claim(ctx, key.ID, p.ID); err != nil {
 		return "", err
@@ -304,6 +294,25 @@ func (m *Manager) create(ctx context.Context, p records.Person, ch *challenge, r
 		return "", ErrTaken
 	}
 	return id, err
+}
+
+// checkCreation checks an answer without any store.
+func (m *Manager) checkCreation(u *webUser, ch *challenge, response []byte) (*webauthn.Credential, error) {
+	if ch == nil || !m.now().Before(ch.Expires) {
+		return nil, wrong(Passkey, "no request was made, or it has expired")
+	}
+	if len(response) > MaxResponse {
+		return nil, wrong(Passkey, "the answer is too large")
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(response)
+	if err != nil {
+		return nil, wrong(Passkey, "the answer cannot be read")
+	}
+	key, err := m.web.CreateCredential(u, ch.Data, parsed)
+	if err != nil {
+		return nil, wrong(Passkey, refusal(err))
+	}
+	return key, nil
 }
 
 // refusal is the library's reason. Its details are fixed sentences and hold
