@@ -381,7 +381,7 @@ func TestProbe(t *testing.T) {
 	s := newServer(t)
 	s.set(metadataOf(theIDP(), expired()))
 	b := s.bench(t, func(c *Config) { c.Thumbprints = []string{thumb1(theIDP()), thumb1(expired())} })
-	checks, err := b.p.Probe(t.Context(), start)
+	checks, err := b.p.Probe(t.Context(), b.clock)
 	if err != nil {
 		t.Errorf("a good provider: %v", err)
 	}
@@ -392,11 +392,11 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	s.set(metadataOf(expired()))
-	if _, err := b.p.Probe(t.Context(), start); err == nil || !strings.Contains(err.Error(), "0 of 1") {
+	if _, err := b.p.Probe(t.Context(), b.clock); err == nil || !strings.Contains(err.Error(), "0 of 1") {
 		t.Errorf("nobody could sign in, and the test says %v", err)
 	}
 	s.doc.Store(nil)
-	if _, err := b.p.Probe(t.Context(), start); err == nil || !strings.Contains(err.Error(), "503") {
+	if _, err := b.p.Probe(t.Context(), b.clock); err == nil || !strings.Contains(err.Error(), "503") {
 		t.Errorf("a provider that is down: %v", err)
 	}
 }

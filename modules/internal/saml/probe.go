@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/crmgate/crmgate/modules/internal/clock"
 )
 
 // Check is one line of a Probe.
 type Check struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"` // "metadata", "entity", "sign-in", "sign-out", "certificate", "signing", "pins"
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"` // what was found, or what is wrong; no secret
 }
@@ -24,8 +26,10 @@ const soon = 30 * 24 * time.Hour
 
 // Probe looks at what a sign-in will need, before the provider is switched on: the
 // metadata is read anew, and every certificate is compared with the pins and the
-// calendar. The error is not nil when nobody could sign in.
-func (p *Provider) Probe(ctx context.Context, now time.Time) ([]Check, error) {
+// calendar. The error is that of the first check without which nobody could sign
+// in. What is known for sign-ins is not changed.
+func (p *Provider) Probe(ctx context.Context, c clock.Clock) ([]Check, error) {
+	now := c.Now().UTC()
 	idp, err := p.idp.read(ctx, now)
 	if err != nil {
 		return []Check{{"metadata", false, err.Error()}}, err
@@ -47,9 +51,9 @@ func (p *Provider) Probe(ctx context.Context, now time.Time) ([]Check, error) {
 	b := p.binding(idp)
 	add("sign-in", idp.sso[b] != "", "by %s at %q", b, idp.sso[b])
 	if _, to, ok := idp.logout(); ok {
-		add("logout", true, "at %q", to.request)
+		add("sign-out", true, "at %q", to.request)
 	} else {
-		add("logout", true, "not offered: signing out here leaves people signed in at the provider")
+		add("sign-out", true, "not offered: signing out here leaves people signed in at the provider")
 	}
 	live := 0
 	for _, c := range idp.certs {
