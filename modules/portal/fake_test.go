@@ -154,7 +154,9 @@ func do(t *testing.T, p http.Handler, a ask) *http.Response {
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, a.request())
 	res := w.Result()
-	checkEvery(t, res, w.Body.String())
+	if res.Header.Get("X-From") != "crm" { // the CRM's own answer to a kept form
+		checkEvery(t, res, w.Body.String())
+	}
 	return res
 }
 
