@@ -3,7 +3,10 @@
 
 package jsonmask
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Where the processor can look at many bytes at once, every byte of a window is
 // looked at as it comes in, and what ends a stretch of plain text is noted as a
@@ -11,9 +14,9 @@ import "math/bits"
 // Bits say where plain text ends and nothing else: what stands there is read as
 // strictly as without them.
 
-// bitmap has a bit for each byte of a window. Beyond the last byte all bits of
-// the last word are set.
-type bitmap []uint64
+// bitmap has a bit for each byte of a window, and 64 more. Those beyond the
+// window's last byte are set, so that eight bytes can be read from any of its.
+type bitmap []byte
 
 // look looks at the bytes of the window from one on.
 func (s *scanner) look(from int) {
@@ -26,26 +29,26 @@ func (s *scanner) look(from int) {
 	}
 }
 
-// looked looks at in from a byte on; the words before that byte's stay.
+// looked looks at in from a byte on; what is known about those before it stays.
 func looked(m bitmap, in []byte, from int, hints bool) bitmap {
 	from &^= 63
-	words := (len(in) + 63) / 64
-	if cap(m) < words {
-		m = append(make(bitmap, 0, words+words/2), m[:from/64]...)
-	}
-	m = m[:words]
 	whole := len(in) &^ 63
-	find(m[from/64:whole/64], in[from:whole], hints)
-	if whole < len(in) {
-		var last [64]byte
-		n := copy(last[:], in[whole:])
-		find(m[words-1:], last[:], hints)
-		m[words-1] |= ^uint64(0) << n
+	size := whole/8 + 16
+	if cap(m) < size {
+		m = append(make(bitmap, 0, size+size/2), m[:from/8]...)
 	}
+	m = m[:size]
+	find(m[from/8:whole/8], in[from:whole], hints)
+	var last [64]byte
+	n := copy(last[:], in[whole:])
+	find(m[whole/8:whole/8+8], last[:], hints)
+	tail := m[whole/8:]
+	binary.LittleEndian.PutUint64(tail, binary.LittleEndian.Uint64(tail)|^uint64(0)<<n)
+	binary.LittleEndian.PutUint64(tail[8:], ^uint64(0))
 	return m
 }
 
-func find(dst []uint64, in []byte, hints bool) {
+func find(dst, in []byte, hints bool) {
 	if hints {
 		findHints(dst, in)
 	} else {
@@ -53,46 +56,48 @@ func find(dst []uint64, in []byte, hints bool) {
 	}
 }
 
-// moved drops the first words.
-func (m bitmap) moved(words int) bitmap { return m[:copy(m, m[min(words, len(m)):])] }
+// moved drops what is known about the first bytes, whole words of it.
+func (m bitmap) moved(gone int) bitmap { return m[:copy(m, m[min(gone/8, len(m)):])] }
+
+// from returns the bits of byte i and of at least 56 behind it; 0 may also mean
+// that nothing is known.
+func (m bitmap) from(i int) uint64 {
+	if i>>3 > len(m)-8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(m[i>>3:]) >> (i & 7)
+}
+
+// touch reports whether there may be a bit for one of the bytes from i to the
+// lowest bit of x, which is what another bitmap has from i on.
+func (m bitmap) touch(i int, x uint64) bool {
+	return i>>3 > len(m)-8 || binary.LittleEndian.Uint64(m[i>>3:])>>(i&7)&(x-1)&^x != 0
+}
 
 // plain returns what plainEnd does.
 func (s *scanner) plain(i int) int {
-	if w := i >> 6; w < len(s.ends) {
-		if x := s.ends[w] >> (i & 63); x != 0 {
-			return i + bits.TrailingZeros64(x)
-		}
+	if x := s.ends.from(i); x != 0 {
+		return i + bits.TrailingZeros64(x)
 	}
 	return s.farther(i)
 }
 
-// farther is plain for text that ends in another word of the bitmap.
+// farther is plain for text that is longer, or that nothing is known about.
 func (s *scanner) farther(i int) int {
-	w := i>>6 + 1
-	if w > len(s.ends) {
-		return plainEnd(s.in, i)
-	}
-	for ; w < len(s.ends); w++ {
-		if x := s.ends[w]; x != 0 {
-			return w<<6 + bits.TrailingZeros64(x)
+	for j := i>>3 + 7; j <= len(s.ends)-8; j += 8 {
+		if x := binary.LittleEndian.Uint64(s.ends[j:]); x != 0 {
+			return j<<3 + bits.TrailingZeros64(x)
 		}
 	}
-	return len(s.in)
+	return plainEnd(s.in, i)
 }
 
-// hinted reports whether text from i to end, which is plain, may hold a digit, a
-// @ or a %.
+// hinted reports whether plain text from i to end may hold a digit, a @ or a %.
 func (s *scanner) hinted(i, end int) bool {
-	w, last := i>>6, end>>6
-	if last >= len(s.hints) {
-		return true
-	}
-	x := s.hints[w] >> (i & 63) << (i & 63)
-	for ; w < last; w++ {
-		if x != 0 {
+	for ; i < end; i += 56 {
+		if i>>3 > len(s.hints)-8 || s.hints.from(i)<<(64-min(56, end-i)) != 0 {
 			return true
 		}
-		x = s.hints[w+1]
 	}
-	return x&(1<<(end&63)-1) != 0
+	return false
 }

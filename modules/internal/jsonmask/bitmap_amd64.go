@@ -10,13 +10,13 @@ import "golang.org/x/sys/cpu"
 // vectors says that there are bitmaps.
 var vectors = cpu.X86.HasAVX2
 
-// findEnds sets the bits of the bytes that plainEnd stops at, of as many whole
-// words as in has; dst has as many. It needs AVX2.
+// findEnds sets the bits of those bytes that plainEnd stops at. in is a multiple
+// of 64 bytes, dst an eighth of in. It needs AVX2.
 //
 //go:noescape
-func findEnds(dst []uint64, in []byte)
+func findEnds(dst, in []byte)
 
 // findHints sets the bits of digits, @ and %, likewise.
 //
 //go:noescape
-func findHints(dst []uint64, in []byte)
+func findHints(dst, in []byte)

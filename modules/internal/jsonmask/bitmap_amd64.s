@@ -8,7 +8,7 @@
 // A byte of a register compares as a signed number: those that are not ASCII are
 // below every other, like control characters.
 
-// func findEnds(dst []uint64, in []byte)
+// func findEnds(dst, in []byte)
 TEXT ·findEnds(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ in_base+24(FP), SI
@@ -52,7 +52,7 @@ ends:
 none:
 	RET
 
-// func findHints(dst []uint64, in []byte)
+// func findHints(dst, in []byte)
 TEXT ·findHints(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ in_base+24(FP), SI

@@ -7,6 +7,6 @@ package jsonmask
 
 const vectors = false
 
-func findEnds([]uint64, []byte) {}
+func findEnds([]byte, []byte) {}
 
-func findHints([]uint64, []byte) {}
+func findHints([]byte, []byte) {}

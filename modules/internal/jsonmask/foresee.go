@@ -17,16 +17,17 @@ import (
 
 const maxTries = 6 // names tried for the next one
 
-// foresee returns the entry whose glue stands at i. Names that were left out
+// foresee returns the entry whose glue stands at i, without its first bytes, when
+// the one before was last. Names that were left out
 // this time are passed over; -1 means that none of those tried stands there.
-func (s *shape) foresee(in []byte, i int) int {
-	k := s.upcoming()
+func (s *shape) foresee(in []byte, i, last, without int) int {
+	k := s.after(last)
 	for range maxTries {
 		if k >= len(s.entries) {
 			break
 		}
 		e := &s.entries[k]
-		if e.glue.stands(in, i) {
+		if e.glue.stands(in, i, without) {
 			return k
 		}
 		k = e.next
@@ -43,10 +44,10 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 			return end, n, nil
 		}
 		m := &s.entries[k]
-		if s.stamps[m.stamp] == s.object {
+		if *m.stamp == s.object {
 			return end, n, w.syntax(end+bytes.IndexByte(m.glue.text, '"'), "duplicate name")
 		}
-		s.stamps[m.stamp] = s.object
+		*m.stamp = s.object
 		s.last = k
 		n++
 		lead := end
@@ -67,53 +68,87 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 // glide is run for members whose values are text, number or literal. It stops in
 // front of the first other one and returns its entry, -1 where none is foreseen.
 func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, int) {
-	in, k, last, tries := w.in, s.upcoming(), s.last, 0
-	for {
-		if uint(k) >= uint(len(s.entries)) || n >= w.lim.Members {
-			k = -1
+	p := place{end: end, n: n, last: s.last, next: s.upcoming()}
+	least := least(floor)
+	for s.rush(w, &p, least); w.sure(s, &p); s.rush(w, &p, least) {
+		m := &s.entries[p.next]
+		if p.n >= w.lim.Members || *m.stamp == s.object {
 			break
 		}
-		m := &s.entries[k]
-		if !m.glue.stands(in, end) {
-			if tries++; tries == maxTries || end >= len(in) || in[end] == '}' {
-				k = -1
-				break
-			}
-			k = m.next
-			continue
-		}
-		if s.stamps[m.stamp] == s.object {
+		v := p.end + len(m.glue.text)
+		end := w.quickEnd(v, m.quick, least)
+		if end < 0 {
 			break
 		}
-		v := end + len(m.glue.text)
-		behind := -1
-		if m.quick == copies && floor == plan.Show && in[v] == '"' { // what most values are, without another call
-			if behind = w.plain(v + 1); behind < len(in) && in[behind] == '"' {
-				behind++
-			} else {
-				behind = w.scalarEnd(v)
-			}
-		} else {
-			behind = w.quickEnd(v, m.quick, floor)
-		}
-		if behind < 0 {
-			break
-		}
-		if m.quick >= masks {
-			w.act(end, v, behind, m)
-		}
-		s.stamps[m.stamp] = s.object
-		end, last, k, tries = behind, k, m.next, 0
-		n++
+		w.act(p.end, v, end, end, m)
+		*m.stamp = s.object
+		p = place{end: end, n: p.n + 1, last: p.next, next: m.next}
 	}
-	s.last = last
-	return end, n, k
+	s.last = p.last
+	if !p.sure || p.n >= w.lim.Members {
+		return p.end, p.n, -1
+	}
+	return p.end, p.n, p.next
 }
 
-// scalarEnd returns the end of the text, number or literal at v, -1 where there
-// is none, or not a whole one.
-func (w *walker) scalarEnd(v int) int {
-	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
+// glidePairs walks pairs behind a pair that was kept, for as long as they are
+// foreseen and their values are text, number or literal.
+func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
+	p := place{end: end, last: s.last, next: s.upcoming()}
+	least := least(floor)
+	for s.rushPairs(w, &p, least); w.sure(s, &p); s.rushPairs(w, &p, least) {
+		m := &s.entries[p.next]
+		v := p.end + len(m.glue.text)
+		end := w.quickEnd(v, m.quick, least)
+		if end < 0 || end >= len(w.in) || w.in[end] != '}' {
+			break
+		}
+		w.act(p.end, v, end, end+1, m)
+		p = place{end: end + 1, last: p.next, next: m.next}
+	}
+	s.last = p.last
+	return p.end
+}
+
+// sure reports whether a glue stands where p is, and has p say which.
+func (w *walker) sure(s *shape, p *place) bool {
+	if !p.sure && p.end < len(w.in) && w.in[p.end] != '}' && w.in[p.end] != ']' {
+		p.next = s.foresee(w.in, p.end, p.last, 0)
+		p.sure = p.next >= 0
+	}
+	return p.sure
+}
+
+// act does what an entry asks for with its value from v to end, which quickEnd
+// gave; lead to behind is what goes with it.
+func (w *walker) act(lead, v, end, behind int, m *entry) {
+	switch {
+	case m.quick == hides:
+		w.event(m.slot.treat, true)
+		w.cut(lead, behind, false, 1)
+	case m.quick == masks && w.in[v] == '"' && end > v+2:
+		w.maskText(v, end, w.in[v+1:end-1], m.slot.treat)
+	}
+}
+
+// quickEnd returns the end of the value at v where what is done with it takes a
+// moment, else -1.
+func (w *walker) quickEnd(v int, q, least quick) int {
+	in := w.in
+	if q == no {
+		return -1
+	}
+	if in[v] == '"' {
+		if end := w.plain(v + 1); end < len(in) && in[end] == '"' {
+			if (q == searches || q == copies && least == searches) && w.hinted(v+1, end) && !harmless(in[v+1:end]) {
+				return -1
+			}
+			return end + 1
+		}
+		if q == masks || q == searches || q == copies && least == searches {
+			return -1
+		}
+	} else if c := in[v]; c <= ' ' || c == '{' || c == '[' || q == masks && c != 'n' {
 		return -1
 	}
 	end, err := w.scalar(v)
@@ -123,42 +158,19 @@ func (w *walker) scalarEnd(v int) int {
 	return end
 }
 
-// quickEnd returns the end of the value at v where what is done with it takes a
-// moment, else -1.
-func (w *walker) quickEnd(v int, q quick, floor plan.Effect) int {
-	switch text := w.in[v] == '"'; {
-	case q == no, q == masks && !text && w.in[v] != 'n':
-		return -1
-	case !text, q == hides, q == copies && floor == plan.Show:
-		return w.scalarEnd(v)
+// least is searches where what is shown is searched.
+func least(floor plan.Effect) quick {
+	if floor == plan.Detect {
+		return searches
 	}
-	end := w.plain(v + 1)
-	if end >= len(w.in) || w.in[end] != '"' {
-		return -1
-	}
-	if q != masks && w.hinted(v+1, end) && !harmless(w.in[v+1:end]) {
-		return -1
-	}
-	return end + 1
-}
-
-// act masks the value at v, which quickEnd gave the end of, or takes it out with
-// everything from lead on.
-func (w *walker) act(lead, v, end int, m *entry) {
-	switch {
-	case m.quick == hides:
-		w.event(m.slot.treat, true)
-		w.cut(lead, end, false, 1)
-	case w.in[v] == '"' && end > v+2:
-		w.maskText(v, end, w.in[v+1:end-1], m.slot.treat)
-	}
+	return no
 }
 
 // quick says what may be done with a value on the quick way.
 type quick uint8
 
 const (
-	no       quick = iota // nothing
+	no       quick = iota // nothing; must be 0
 	copies                // it is shown
 	searches              // it is searched by the detectors when it is text
 	masks                 // it is masked
@@ -178,9 +190,9 @@ func (s *slot) quick() quick {
 }
 
 // learnPair keeps the beginning of a name/value object, from its brace to its
-// value, and what the name in it stands for.
+// value, and what the name in it stands for. Its glue has the comma before it.
 func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
-	if !s.learn || len(lead) > maxGlue {
+	if !s.learn || len(lead) >= maxGlue {
 		return
 	}
 	k, ok := s.index[string(lead)]
@@ -190,8 +202,8 @@ func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 		}
 		w.learned++
 		k = len(s.entries)
-		e := entry{slot: sl, next: k + 1, quick: sl.quick(), glue: nowhere}
-		e.glue.set(lead)
+		e := entry{slot: sl, next: k + 1, quick: sl.quick()}
+		e.glue.set(append([]byte{','}, lead...))
 		s.entries = append(s.entries, e)
 		s.index[string(lead)] = k
 	}
@@ -202,12 +214,12 @@ func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 // one value that is text, number or literal, and nothing behind it. Otherwise ok
 // is false and nothing has happened. It may walk pairs behind it as well.
 func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, err error) {
-	k := s.foresee(w.in, v)
+	k := s.foresee(w.in, v, s.last, 1)
 	if k < 0 || w.depth >= w.lim.Depth || w.lim.Members < 2 {
 		return v, false, false, nil
 	}
 	m := &s.entries[k]
-	v += len(m.glue.text)
+	v += len(m.glue.text) - 1
 	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
 		return v, false, false, nil
 	}
@@ -239,43 +251,4 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 		end = w.glidePairs(s, end, e.floor)
 	}
 	return end, true, true, err
-}
-
-// glidePairs walks pairs behind a pair that was kept, for as long as they are
-// foreseen and their values are text, number or literal.
-func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
-	in, k, last, tries := w.in, s.upcoming(), s.last, 0
-	for uint(k) < uint(len(s.entries)) && end < len(in) && in[end] == ',' {
-		m := &s.entries[k]
-		if !m.glue.stands(in, end+1) {
-			if tries++; tries == maxTries {
-				break
-			}
-			k = m.next
-			continue
-		}
-		v := end + 1 + len(m.glue.text)
-		behind := -1
-		if m.quick == copies && floor == plan.Show && in[v] == '"' {
-			if behind = w.plain(v + 1); behind < len(in) && in[behind] == '"' {
-				behind++
-			} else {
-				behind = w.scalarEnd(v)
-			}
-		} else {
-			behind = w.quickEnd(v, m.quick, floor)
-		}
-		if behind < 0 || behind >= len(in) || in[behind] != '}' {
-			break
-		}
-		switch m.quick {
-		case hides:
-			w.act(end, v, behind+1, m)
-		case masks:
-			w.act(end, v, behind, m)
-		}
-		end, last, k, tries = behind+1, k, m.next, 0
-	}
-	s.last = last
-	return end
 }

@@ -8,55 +8,60 @@ import (
 	"encoding/binary"
 )
 
-const maxGlue = 160 // bytes of a glue that is kept
+const (
+	maxGlue   = 160 // bytes of a glue that is kept
+	glueWords = 5   // of a glue that is compared word by word
+	glueReach = 64  // bytes that must be left in the window for that
+)
 
-// glue is what stood in front of a value, down from the value before or from
-// the brace of a pair, kept as it was read strictly once. Bytes that are equal
-// to it mean the same; about others it says nothing. It ends with the colon or
-// with a blank behind it.
+// glue is what stood in front of a value, from the end of the value before, kept
+// as it was read strictly once. Bytes that are equal to it mean the same; about
+// others it says nothing. It ends with the colon or with a blank behind it; an
+// empty one stands nowhere.
 type glue struct {
-	text       []byte
-	head, tail uint64 // its first and its last eight bytes; of fewer, what there is
-	mask       uint64 // the bytes of head and tail that count
-	last       int    // where tail starts
+	text  []byte
+	size  int // of a text that words hold, else 0
+	words [glueWords]uint64
+	masks [glueWords]uint64 // the bytes of words that count
 }
-
-// nowhere is a glue that never stands.
-var nowhere = glue{head: 1}
 
 // set keeps text. Text that is too long leaves the glue as it is.
 func (g *glue) set(text []byte) {
 	if len(text) > maxGlue || bytes.Equal(g.text, text) {
 		return
 	}
-	g.text = append(g.text[:0], text...)
-	var word [8]byte
-	copy(word[:], text)
-	g.head = binary.LittleEndian.Uint64(word[:])
-	g.tail, g.last, g.mask = g.head, 0, ^uint64(0)
-	if len(text) < 8 {
-		g.mask = 1<<(8*len(text)) - 1
-	} else {
-		g.last = len(text) - 8
-		g.tail = binary.LittleEndian.Uint64(text[g.last:])
+	*g = glue{text: append(g.text[:0], text...)}
+	if len(text) > 8*glueWords {
+		return
+	}
+	g.size = len(text)
+	var all, used [8 * glueWords]byte
+	copy(all[:], text)
+	for i := range text {
+		used[i] = 0xFF
+	}
+	for i := range glueWords {
+		g.words[i] = binary.LittleEndian.Uint64(all[8*i:])
+		g.masks[i] = binary.LittleEndian.Uint64(used[8*i:])
 	}
 }
 
-// stands reports whether the glue stands at i, with a byte behind it. It reads
-// words, so that near the end of the window it says no though it may stand.
-func (g *glue) stands(in []byte, i int) bool {
-	if i+g.last+8 >= len(in) {
-		return false
+// differs reports whether something else than the words stands here; for a glue
+// without words it says nothing.
+func (g *glue) differs(here *[glueReach]byte) bool {
+	x := (binary.LittleEndian.Uint64(here[:])^g.words[0])&g.masks[0] |
+		(binary.LittleEndian.Uint64(here[8:])^g.words[1])&g.masks[1] |
+		(binary.LittleEndian.Uint64(here[16:])^g.words[2])&g.masks[2]
+	if g.size > 24 {
+		x |= (binary.LittleEndian.Uint64(here[24:])^g.words[3])&g.masks[3] |
+			(binary.LittleEndian.Uint64(here[32:])^g.words[4])&g.masks[4]
 	}
-	here := in[i:]
-	if binary.LittleEndian.Uint64(here)&g.mask != g.head {
-		return false
-	}
-	if g.last == 0 {
-		return true
-	}
-	if binary.LittleEndian.Uint64(here[g.last:]) != g.tail {
-		return false
-	}
-	return g.last <= 8 || string(here[8:g.last]) == string(g.text[8:g.last])
+	return x != 0
+}
+
+// stands reports whether the glue, without its first bytes, stands at i, with a
+// byte behind it.
+func (g *glue) stands(in []byte, i, without int) bool {
+	end := i + len(g.text) - without
+	return end < len(in) && end > i && in[end-1] == g.text[len(g.text)-1] && string(in[i:end]) == string(g.text[without:])
 }

@@ -246,7 +246,7 @@ func (m *Masker) compact() {
 	gone := m.pos &^ 63
 	m.base += int64(gone)
 	rest := m.in[gone:]
-	m.ends, m.hints = m.ends.moved(gone/64), m.hints.moved(gone/64)
+	m.ends, m.hints = m.ends.moved(gone), m.hints.moved(gone)
 	if cap(m.in)-len(rest) < chunk {
 		in := make([]byte, len(rest), 2*len(rest)+2*chunk)
 		copy(in, rest)

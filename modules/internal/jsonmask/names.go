@@ -169,24 +169,25 @@ type shape struct {
 	table   table
 	learn   bool
 	entries []entry
-	index   map[string]int // decoded name → entry
-	groups  map[string]int // folded name → stamp
-	stamps  []uint32
+	index   map[string]int     // decoded name → entry
+	groups  map[string]*uint32 // folded name → stamp
+	stamps  []uint32           // those not yet given to a name
+	all     [][]uint32
 	object  uint32 // number of the object at hand; what its stamps read
 	last    int    // entry of the name before, -1 for none
 	known   bool   // the name read last is an entry
 	first   int    // entry the last object started with
 	rest    map[string]struct{}
 
-	marked     int    // stamp of the name just read, -1 for none
-	markedRest string // name just put into rest
+	marked     *uint32 // stamp of the name just read
+	markedRest string  // name just put into rest
 }
 
 type entry struct {
 	raw   []byte // the name as written, quotes and colon included
 	glue  glue   // what stood between the value before and this one's
 	slot  slot
-	stamp int
+	stamp *uint32
 	next  int // entry that followed last time
 	quick quick
 }
@@ -204,7 +205,7 @@ func (w *walker) shapeFor(t table) *shape {
 	if i == len(list) {
 		s := &shape{
 			table: t, learn: w.depth < maxLearnedDepth && (t.kind != memberTable || !t.node.Keyed),
-			index: map[string]int{}, groups: map[string]int{}, rest: map[string]struct{}{},
+			index: map[string]int{}, groups: map[string]*uint32{}, rest: map[string]struct{}{},
 		}
 		if len(list) == maxShapes {
 			i = int(w.turn) % maxShapes
@@ -223,9 +224,11 @@ func (w *walker) shapeFor(t table) *shape {
 func (w *walker) forget() { w.shapes, w.learned, w.inner = nil, 0, nil }
 
 func (s *shape) begin() *shape {
-	s.last, s.marked = -1, -1
+	s.last, s.marked = -1, nil
 	if s.object++; s.object == 0 {
-		clear(s.stamps)
+		for _, list := range s.all {
+			clear(list)
+		}
 		s.object = 1
 	}
 	if len(s.rest) > 0 {
@@ -248,30 +251,32 @@ func (s *shape) name(w *walker, i int) (slot, int, error) {
 
 // upcoming is the entry that is foreseen to come next; there may be none of
 // that number.
-func (s *shape) upcoming() int {
-	if s.last < 0 {
+func (s *shape) upcoming() int { return s.after(s.last) }
+
+func (s *shape) after(last int) int {
+	if last < 0 {
 		return s.first
 	}
-	return s.entries[s.last].next
+	return s.entries[last].next
 }
 
 // mark refuses a name, or a spelling of it, that the object already has.
-func (s *shape) mark(w *walker, i, stamp int) error {
-	if s.stamps[stamp] == s.object {
+func (s *shape) mark(w *walker, i int, stamp *uint32) error {
+	if *stamp == s.object {
 		return w.syntax(i, "duplicate name")
 	}
-	s.stamps[stamp] = s.object
+	*stamp = s.object
 	s.marked = stamp
 	return nil
 }
 
 // unmark takes back the name read last, which will be read again.
 func (s *shape) unmark(last int) {
-	if s.marked >= 0 {
-		s.stamps[s.marked] = 0
+	if s.marked != nil {
+		*s.marked = 0
 	}
 	delete(s.rest, s.markedRest)
-	s.last, s.marked, s.markedRest = last, -1, ""
+	s.last, s.marked, s.markedRest = last, nil, ""
 }
 
 // readName is the way of a name that was not foreseen.
@@ -307,7 +312,8 @@ func (s *shape) readName(w *walker, i int) (slot, int, error) {
 	if sl.folded {
 		stamp, ok := s.groups[string(w.fold)]
 		if !ok {
-			stamp = s.stampFor(string(w.fold))
+			stamp = s.stamp()
+			s.groups[string(w.fold)] = stamp
 		}
 		err = s.mark(w, i, stamp)
 	}
@@ -325,27 +331,30 @@ func (s *shape) readName(w *walker, i int) (slot, int, error) {
 	}
 	s.markedRest = string(name)
 	if !sl.folded {
-		s.marked = -1
+		s.marked = nil
 	}
 	s.rest[s.markedRest] = struct{}{}
 	return sl, after + 1, err
 }
 
-// stampFor makes the stamp of a group of spellings.
-func (s *shape) stampFor(folded string) int {
-	s.stamps = append(s.stamps, 0)
-	s.groups[folded] = len(s.stamps) - 1
-	return len(s.stamps) - 1
+// stamp makes a stamp, which stays where it is.
+func (s *shape) stamp() *uint32 {
+	if len(s.stamps) == 0 {
+		s.stamps = make([]uint32, 32)
+		s.all = append(s.all, s.stamps)
+	}
+	p := &s.stamps[0]
+	s.stamps = s.stamps[1:]
+	return p
 }
 
 // add learns a name.
 func (s *shape) add(sl slot, raw []byte, name, folded string) int {
-	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, quick: sl.quick(), glue: nowhere}
+	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, quick: sl.quick()}
 	if sl.folded {
 		e.stamp = s.groups[folded]
 	} else {
-		s.stamps = append(s.stamps, 0)
-		e.stamp = len(s.stamps) - 1
+		e.stamp = s.stamp()
 	}
 	s.entries = append(s.entries, e)
 	s.index[name] = len(s.entries) - 1
