@@ -287,16 +287,16 @@ func TestRealProviderFormPost(t *testing.T) {
 func TestRealProviderProbe(t *testing.T) {
 	p := newPeer(t)
 	rp, _ := p.sso.Provider("adfs")
-	checks, err := rp.(*Provider).Probe(t.Context(), p.clock.Now())
+	checks, err := rp.(*Provider).Probe(t.Context(), p.clock)
 	if err != nil || len(checks) != 4 {
 		t.Errorf("checks %+v, %v", checks, err)
 	}
 	p.clock.Advance(10 * time.Minute)
-	if _, err := rp.(*Provider).Probe(t.Context(), p.clock.Now()); err == nil || !strings.Contains(err.Error(), "clock") {
+	if _, err := rp.(*Provider).Probe(t.Context(), p.clock); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("ten minutes off: %v", err)
 	}
 	p.op.Stop()
-	if _, err := rp.(*Provider).Probe(t.Context(), p.clock.Now()); err == nil || !strings.Contains(err.Error(), "discovery") {
+	if _, err := rp.(*Provider).Probe(t.Context(), p.clock); err == nil || !strings.Contains(err.Error(), "discovery") {
 		t.Errorf("a provider that is away: %v", err)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/crmgate/crmgate/modules/internal/clock"
 )
 
 // Check is one thing Probe looked at.
@@ -24,8 +26,9 @@ type Check struct {
 
 // Probe asks the provider what a sign-in would, without signing anybody in, and
 // says what it found. The error is that of the first check that failed; none of
-// what is known for sign-ins is changed. now is the time by our clock.
-func (p *Provider) Probe(ctx context.Context, now time.Time) ([]Check, error) {
+// what is known for sign-ins is changed. c is the clock to compare with.
+func (p *Provider) Probe(ctx context.Context, c clock.Clock) ([]Check, error) {
+	now := c.Now()
 	var checks []Check
 	var first error
 	add := func(name, good string, err error) {
