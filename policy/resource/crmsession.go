@@ -43,6 +43,18 @@ func (m *Map) CarriedSession(r *Request) (string, error) {
 	return s.secret(value)
 }
 
+// CarriedValue returns what stands at the place of the CRM's session, as it came;
+// "" unless it stands there once.
+func (m *Map) CarriedValue(r *Request) string {
+	if m.Session == nil {
+		return ""
+	}
+	if values := m.Session.carried(r); len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
 // carried returns every value at the place of the session.
 func (s *SessionShape) carried(r *Request) []string {
 	switch {

@@ -205,6 +205,17 @@ type SessionShape struct {
 	Base64 bool     // the value is base64 of Form
 	Form   Template // the value: "{login}:{uid}:{key}"
 	Secret string   // the capture that identifies the session: "key"
+
+	SignOut *SessionEnd // ends it; nil when nobody knows how
+}
+
+// SessionEnd is the request that ends a session of the CRM's own. It carries the
+// session where SessionShape says.
+type SessionEnd struct {
+	Method      string // POST unless the map says otherwise
+	Path        string // "": the path of a request that carried the session
+	Body        string
+	ContentType string // application/json when there is a body and the map says nothing
 }
 
 // Wrapper is an object that stands for a scalar:

@@ -189,13 +189,14 @@ func (d *decoder) session(n *yaml.Node) {
 	s := &SessionShape{}
 	form := ""
 	if !d.object(n, "session", keys{
-		"header": d.setName(&s.Header, "header"),
-		"cookie": d.setName(&s.Cookie, "cookie"),
-		"query":  d.setName(&s.Query, "query"),
-		"scheme": d.setName(&s.Scheme, "scheme"),
-		"base64": d.setFlag(&s.Base64, "base64"),
-		"form":   d.setName(&form, "form"),
-		"secret": d.setName(&s.Secret, "secret"),
+		"header":   d.setName(&s.Header, "header"),
+		"cookie":   d.setName(&s.Cookie, "cookie"),
+		"query":    d.setName(&s.Query, "query"),
+		"scheme":   d.setName(&s.Scheme, "scheme"),
+		"base64":   d.setFlag(&s.Base64, "base64"),
+		"form":     d.setName(&form, "form"),
+		"secret":   d.setName(&s.Secret, "secret"),
+		"sign_out": func(n *yaml.Node) { s.SignOut = d.sessionEnd(n) },
 	}) {
 		return
 	}
@@ -211,6 +212,27 @@ func (d *decoder) session(n *yaml.Node) {
 		d.fail(n, "name the capture of form that identifies the session", "secret %q is no capture of form", s.Secret)
 	}
 	d.m.Session = s
+}
+
+// sessionEnd reads the request that ends a session of the CRM's own.
+func (d *decoder) sessionEnd(n *yaml.Node) *SessionEnd {
+	e := &SessionEnd{Method: "POST"}
+	d.object(n, "sign_out", keys{
+		"method": d.setName(&e.Method, "method"),
+		"path":   d.setName(&e.Path, "path"),
+		"body":   d.setText(&e.Body, "body"),
+		"type":   d.setName(&e.ContentType, "type"),
+	})
+	if e.Path != "" && !strings.HasPrefix(e.Path, "/") {
+		d.fail(n, "begin it with /", "path %q", e.Path)
+	}
+	if !contains([]string{"POST", "GET", "DELETE", "PUT"}, e.Method) {
+		d.fail(n, "write POST, GET, DELETE or PUT", "method %q", e.Method)
+	}
+	if e.Body != "" && e.ContentType == "" {
+		e.ContentType = "application/json"
+	}
+	return e
 }
 
 func (d *decoder) errorShape(n *yaml.Node) *ErrorShape {

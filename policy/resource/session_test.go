@@ -30,3 +30,21 @@ func TestSessionShape(t *testing.T) {
 		}
 	}
 }
+
+// A map says how a session of the CRM ends, or is refused with a place.
+func TestSessionSignOut(t *testing.T) {
+	e := loadMap(t, "tryton").Session.SignOut
+	if e == nil || e.Method != "POST" || e.Path != "" || e.ContentType != "application/json" || !strings.Contains(e.Body, "common.db.logout") {
+		t.Errorf("a session of the CRM would outlive the gate's: %+v", e)
+	}
+	for src, want := range map[string]string{
+		"{path: logout}":    `path "logout"; begin it with /`,
+		"{method: CONNECT}": `method "CONNECT"; write POST, GET, DELETE or PUT`,
+		"{url: /x}":         `unknown key "url"`,
+	} {
+		_, err := Parse("m.yaml", []byte("version: 1\nname: m\nsession: {cookie: sid, form: \"{key}\", secret: key, sign_out: "+src+"}\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", src, err, want)
+		}
+	}
+}
