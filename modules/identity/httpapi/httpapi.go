@@ -80,19 +80,19 @@ func (API) CaddyModule() caddy.ModuleInfo {
 // UnmarshalCaddyfile sets up the provider from Caddyfile tokens. Syntax:
 //
 //	identity httpapi {
-//		url           https://auth.example.com/check
-//		method        POST
-//		content_type  application/json
-//		header        X-Api-Key {env.AUTH_KEY}
-//		body          `{"user":"{email}","password":"{password}"}`
-//		success       200
-//		success_value /ok true
-//		wrong         401 403
-//		email         /user/email
-//		timeout       5s
-//		concurrency   16
-//		private       10.1.2.0/24
-//		ca            /etc/crmgate/auth-ca.pem
+//		url <url>
+//		method GET|POST|PUT
+//		content_type <type>
+//		header <name> <value>
+//		body <template>
+//		success <status...>
+//		success_value <pointer> <value>
+//		wrong <status...>
+//		email <pointer>
+//		timeout <duration>
+//		concurrency <number>
+//		private <network...>
+//		ca <file>
 //	}
 func (a *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume provider name

@@ -39,7 +39,7 @@ func writeBreached(t *testing.T, content string) string {
 }
 
 func TestBreached(t *testing.T) {
-	const n = 5000
+	const n = 2000
 	for name, content := range map[string]string{
 		"as published":    strings.Join(breachedLines(n, 40, ":N"), "\r\n"),
 		"newline at end":  strings.Join(breachedLines(n, 40, ":N\n"), ""),
@@ -173,12 +173,16 @@ func TestScoreIsBoundedInTime(t *testing.T) {
 	for _, p := range []string{
 		strings.Repeat("4@8({<3690!|1/7$5+%2", 52)[:1024], strings.Repeat("4@8({[<3690!|1/7$5+%2x", 2)[:32], strings.Repeat("a", 1024),
 		strings.Repeat("qwertyuiop", 100), strings.Repeat("1/1/2020", 128), strings.Repeat("\U0001F600", 256), strings.Repeat("p4ssw0rd", 128),
-		strings.Repeat("\u0130", 128), strings.Repeat("1!|7", 32),
+		strings.Repeat("\u0130", 128), strings.Repeat("1!|7", 32), strings.Repeat("1!|", 43), strings.Repeat("1!|74(", 6)[:32],
 	} {
-		begin := time.Now()
-		score := Score(p, Person{Name: strings.Repeat("long name ", 100), Email: "mona@example.com"})
-		if d := time.Since(begin); d > 2*time.Second {
-			t.Errorf("%.10q (%d bytes, score %d) took %v: typing into a form must not take the machine", p, len(p), score, d)
+		best := time.Hour // of three, since other tests run beside this one
+		for range 3 {
+			begin := time.Now()
+			Score(p, Person{Name: strings.Repeat("long name ", 100), Email: "mona@example.com"})
+			best = min(best, time.Since(begin))
+		}
+		if best > 2*time.Second {
+			t.Errorf("%.10q (%d bytes) took %v: typing into a form must not take the machine", p, len(p), best)
 		}
 	}
 	if s := Score("", Person{}); s != 0 {

@@ -43,6 +43,7 @@ func TestPolicy(t *testing.T) {
 		{"a control character is never special and never allowed in a set", Policy{MinLength: 4, Special: "-_"}, "a-b\x07c", []string{"Use no special characters but -_"}},
 		{"weak", Policy{MinLength: 4, MinScore: 3}, "password1", []string{"Make it harder to guess: several words that do not belong together are good."}},
 		{"weak for this person only", Policy{MinLength: 4, MinScore: 3}, "m.darcy@sales.example.com", []string{"Make it harder to guess: several words that do not belong together are good."}},
+		{"letters written as signs", Policy{MinLength: 4, MinScore: 3}, "p@$$w0rd1", []string{"Make it harder to guess: several words that do not belong together are good."}},
 		{"strong", Policy{MinLength: 4, MinScore: 4}, "lamp otter violin tundra", nil},
 		{"not forbidden", Policy{MinLength: 4}, "mona", nil},
 	}
