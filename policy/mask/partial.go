@@ -86,7 +86,7 @@ func appendCard(dst, s []byte, keep int) ([]byte, bool) {
 }
 
 func appendPAN(dst, s []byte, keep int) ([]byte, bool) {
-	s = bytes.TrimSpace(s)
+	s = trim(s)
 	if !isPAN(s) {
 		return dst, false
 	}
@@ -106,7 +106,7 @@ func appendAadhaar(dst, s []byte, keep int) ([]byte, bool) {
 // dashes, to d; anything else in s, and more digits than d has room for, make it
 // false.
 func digitsOf(d, s []byte) ([]byte, bool) {
-	s = bytes.TrimSpace(s)
+	s = trim(s)
 	for i, c := range s {
 		switch {
 		case isDigit(c) && len(d) < cap(d):
@@ -117,6 +117,14 @@ func digitsOf(d, s []byte) ([]byte, bool) {
 		}
 	}
 	return d, len(d) > 0
+}
+
+// trim is bytes.TrimSpace, with nothing to do for most values.
+func trim(s []byte) []byte {
+	if n := len(s) - 1; n >= 0 && s[0]-'!' < 0x7F-'!' && s[n]-'!' < 0x7F-'!' {
+		return s
+	}
+	return bytes.TrimSpace(s)
 }
 
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }

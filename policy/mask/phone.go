@@ -3,14 +3,12 @@
 
 package mask
 
-import "bytes"
-
 // appendPhone shows the country code of an international number and its last
 // keep digits: "+91-98765 43210" becomes "+91XXXXXX3210". Four digits are shown
 // of ten or more national ones, at most a third of fewer, none of fewer than
 // seven. Text that is not one number alone is not a phone number here.
 func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
-	s = bytes.TrimSpace(s)
+	s = trim(s)
 	var buf [15]byte
 	d := buf[:0]
 	for i, c := range s {

@@ -70,17 +70,19 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, int) {
 	p := place{end: end, n: n, last: s.last, next: s.upcoming()}
 	least := least(floor)
-	for s.rush(w, &p, least); w.sure(s, &p); s.rush(w, &p, least) {
+	for s.rush(w, &p, least); p.sure || w.sure(s, &p); s.rush(w, &p, least) {
 		m := &s.entries[p.next]
 		if p.n >= w.lim.Members || *m.stamp == s.object {
 			break
 		}
 		v := p.end + len(m.glue.text)
-		end := w.quickEnd(v, m.quick, least)
+		end := w.maskEnd(v, m)
 		if end < 0 {
-			break
+			if end = w.quickEnd(v, m.quick, least); end < 0 {
+				break
+			}
+			w.act(p.end, v, end, m)
 		}
-		w.act(p.end, v, end, end, m)
 		*m.stamp = s.object
 		p = place{end: end, n: p.n + 1, last: p.next, next: m.next}
 	}
@@ -96,14 +98,14 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, int) 
 func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
 	p := place{end: end, last: s.last, next: s.upcoming()}
 	least := least(floor)
-	for s.rushPairs(w, &p, least); w.sure(s, &p); s.rushPairs(w, &p, least) {
+	for s.rushPairs(w, &p, least); p.sure || w.sure(s, &p); s.rushPairs(w, &p, least) {
 		m := &s.entries[p.next]
 		v := p.end + len(m.glue.text)
 		end := w.quickEnd(v, m.quick, least)
 		if end < 0 || end >= len(w.in) || w.in[end] != '}' {
 			break
 		}
-		w.act(p.end, v, end, end+1, m)
+		w.act(p.end, v, end+1, m)
 		p = place{end: end + 1, last: p.next, next: m.next}
 	}
 	s.last = p.last
@@ -112,22 +114,39 @@ func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
 
 // sure reports whether a glue stands where p is, and has p say which.
 func (w *walker) sure(s *shape, p *place) bool {
-	if !p.sure && p.end < len(w.in) && w.in[p.end] != '}' && w.in[p.end] != ']' {
+	if p.end < len(w.in) && w.in[p.end] != '}' && w.in[p.end] != ']' {
 		p.next = s.foresee(w.in, p.end, p.last, 0)
 		p.sure = p.next >= 0
 	}
 	return p.sure
 }
 
-// act does what an entry asks for with its value from v to end, which quickEnd
-// gave; lead to behind is what goes with it.
-func (w *walker) act(lead, v, end, behind int, m *entry) {
-	switch {
-	case m.quick == hides:
+// maskEnd masks the plain text at v where that is what an entry asks for, and
+// returns its end; otherwise it does nothing and returns -1.
+func (w *walker) maskEnd(v int, m *entry) int {
+	if m.quick != masks || w.in[v] != '"' {
+		return -1
+	}
+	end := w.plain(v + 1)
+	if end >= len(w.in) || w.in[end] != '"' {
+		return -1
+	}
+	if end > v+1 {
+		w.maskText(v, end+1, w.in[v+1:end], m.slot.treat)
+	}
+	return end + 1
+}
+
+// act does what an entry asks for with its value at v, which quickEnd gave the
+// end of; lead to behind is what goes with it.
+func (w *walker) act(lead, v, behind int, m *entry) {
+	switch m.quick {
+	case hides:
 		w.event(m.slot.treat, true)
-		w.cut(lead, behind, false, 1)
-	case m.quick == masks && w.in[v] == '"' && end > v+2:
-		w.maskText(v, end, w.in[v+1:end-1], m.slot.treat)
+		w.out = append(w.out, w.in[w.from:lead]...) // what stood before was kept
+		w.from = behind
+	case masks:
+		w.maskEnd(v, m)
 	}
 }
 

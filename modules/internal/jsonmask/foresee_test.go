@@ -168,6 +168,25 @@ func TestLearningPoisonsNothing(t *testing.T) {
 	}
 }
 
+// TestNothingForeseenWithoutGlue holds that a name that never stood behind a value
+// is not taken to stand behind one, where it would be no name at all.
+func TestNothingForeseenWithoutGlue(t *testing.T) {
+	for _, between := range []string{"", ",", ":", "\"", "1", "null", `"x"`, "{", "["} {
+		m := New(flat(nil), viewer, Limits{})
+		for _, body := range []string{`[{"p":1},{"q":1}]`, `[{"p":1},{"q":1}]`} {
+			if _, err := m.Append(nil, []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+			m.Reset(m.Plan(), viewer, Limits{})
+		}
+		in := `[{"p":[12]` + between + `"` + far + `","z":"` + far + far + far + `"}]`
+		var se *SyntaxError
+		if got, err := m.Append(nil, []byte(in)); !errors.As(err, &se) {
+			t.Errorf("%v after %s: what is no JSON goes through, and nobody looked at it: %s", err, in, got)
+		}
+	}
+}
+
 // TestLimitsHoldForWhatIsLearned holds that a masker that has learned refuses
 // what is beyond limits that became lower.
 func TestLimitsHoldForWhatIsLearned(t *testing.T) {

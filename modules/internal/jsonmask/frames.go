@@ -51,7 +51,9 @@ func (m *Masker) step() error {
 	}
 	switch {
 	case err == nil:
-		m.commit()
+		if len(m.events) > 0 {
+			m.commit()
+		}
 	case errors.Is(err, errShort), errors.Is(err, errAgain):
 		m.back(mark)
 		copy(m.counts, m.saved)
@@ -328,7 +330,8 @@ func (m *Masker) pushObject(v int, f frame, t table) error {
 // twice: most units need to be read on for once.
 func (m *Masker) unit(v, end int, err error) error {
 	switch {
-	case err == nil && end-v > m.lim.Record:
+	case err == nil && end-v <= m.lim.Record:
+	case err == nil:
 		err = m.limit(v, "size of a record", m.lim.Record)
 	case errors.Is(err, errShort):
 		if m.find.short && !m.find.active {

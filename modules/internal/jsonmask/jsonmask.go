@@ -38,10 +38,15 @@ type Masker struct {
 	large  bool  // the matrix at hand is too large to be read as a whole
 	find   finder
 	saved  []int
-	stats  map[*plan.Treatment]*tally
+	tally  map[*plan.Treatment]int // index in tallies
+
+	tallies []tally
 }
 
-type tally struct{ masked, hidden int }
+type tally struct {
+	treat          *plan.Treatment
+	masked, hidden int
+}
 
 // state says where in the body the masker is.
 type state uint8
@@ -76,14 +81,15 @@ func New(p *plan.Plan, v *plan.Viewer, l Limits) *Masker {
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	l = l.withDefaults()
 	if m.config == nil || m.plan != p {
-		m.config, m.stats = newConfig(p), map[*plan.Treatment]*tally{}
+		m.config = newConfig(p)
+		m.tally, m.tallies = map[*plan.Treatment]int{}, nil
 		m.forget()
 	}
 	if l.Name < m.lim.Name { // a name that was learned is not measured again
 		m.forget()
 	}
-	for _, t := range m.stats {
-		*t = tally{}
+	for k := range m.tallies {
+		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
 	m.viewer, m.lim, m.hinting = v, l, m.detects
 	m.back(mark{})
@@ -145,6 +151,8 @@ func (m *Masker) advance() {
 		err = m.step()
 	}
 	switch {
+	case err == nil && m.state != done:
+		return
 	case errors.Is(err, errShort):
 		m.starve = true
 		m.put(m.pos, m.pos)
@@ -258,19 +266,26 @@ func (m *Masker) compact() {
 	m.from = m.pos
 }
 
-// commit counts what a step has done for good.
+// commit counts what a step has done for good. Events come in much the same
+// order in every record, so that the next tally is mostly the one wanted.
 func (m *Masker) commit() {
+	next := 0
 	for _, e := range m.events {
-		t := m.stats[e.treat]
-		if t == nil {
-			t = &tally{}
-			m.stats[e.treat] = t
+		if next >= len(m.tallies) || m.tallies[next].treat != e.treat {
+			k, ok := m.tally[e.treat]
+			if !ok {
+				k = len(m.tallies)
+				m.tally[e.treat] = k
+				m.tallies = append(m.tallies, tally{treat: e.treat})
+			}
+			next = k
 		}
 		if e.hide {
-			t.hidden++
+			m.tallies[next].hidden++
 		} else {
-			t.masked++
+			m.tallies[next].masked++
 		}
+		next++
 	}
 	m.events = m.events[:0]
 }
@@ -278,12 +293,12 @@ func (m *Masker) commit() {
 // Stats returns what was done so far.
 func (m *Masker) Stats() Stats {
 	s := Stats{Masked: map[string]int{}, Hidden: map[string]int{}, Kept: m.kept, Dropped: m.drops}
-	for t, n := range m.stats {
-		if n.masked > 0 {
-			s.Masked[t.Field] += n.masked
+	for _, t := range m.tallies {
+		if t.masked > 0 {
+			s.Masked[t.treat.Field] += t.masked
 		}
-		if n.hidden > 0 {
-			s.Hidden[t.Field] += n.hidden
+		if t.hidden > 0 {
+			s.Hidden[t.treat.Field] += t.hidden
 		}
 	}
 	return s

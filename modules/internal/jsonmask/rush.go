@@ -18,10 +18,11 @@ type place struct {
 }
 
 // The two below pass over members of an object, or over pairs, that stay as they
-// are: foreseen, their values plain text of less than 57 bytes that is shown, or
-// searched and holds nothing to find. They call nothing, which is what makes them
-// quick, and leave everything else to their caller. least is searches where shown
-// text is searched as well.
+// are: foreseen, and a value that is plain text of less than 57 bytes, a whole
+// number or a literal, which is shown, or searched and holds nothing to find.
+// They call nothing that looks at more, which is what makes them quick, and leave
+// everything else to their caller. least is searches where shown text is searched
+// as well.
 
 func (s *shape) rush(w *walker, p *place, least quick) {
 	in, ends := w.in, w.ends
@@ -32,29 +33,38 @@ func (s *shape) rush(w *walker, p *place, least quick) {
 	}
 	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
 		m := &s.entries[k]
+		if m.glue.size == 0 {
+			break
+		}
 		here := (*[glueReach]byte)(in[end:])
-		if m.glue.differs(here) {
+		if m.glue.front(here) != 0 || m.glue.size > 24 && m.glue.back(here) != 0 {
 			if k, m = s.follower(m, here); m == nil {
 				break
 			}
 		}
 		i := end + m.glue.size + 1
-		if i>>3 > len(ends)-8 || *m.stamp == object || here[m.glue.size&(glueReach-1)] != '"' {
-			p.sure = m.glue.size > 0
+		if *m.stamp == object || m.quick-copies > searches-copies {
+			p.sure = true
 			break
 		}
-		x := binary.LittleEndian.Uint64(ends[i>>3:]) >> (i & 7)
-		if m.quick|least != copies && (m.quick-copies > searches-copies || w.hints.touch(i, x)) {
-			p.sure = m.glue.size > 0
-			break
-		}
-		i += bits.TrailingZeros64(x)
-		if x == 0 || i >= len(in) || in[i] != '"' {
-			p.sure = m.glue.size > 0
+		if here[m.glue.size&(glueReach-1)] == '"' {
+			x := ends.from(i)
+			if m.quick|least != copies && w.hints.touch(i, x) {
+				p.sure = true
+				break
+			}
+			i += bits.TrailingZeros64(x)
+			if x == 0 || i >= len(in) || in[i] != '"' {
+				p.sure = true
+				break
+			}
+			i++
+		} else if i = short(in, i-1); i < 0 {
+			p.sure = true
 			break
 		}
 		*m.stamp = object
-		end, p.last, k = i+1, k, m.next
+		end, p.last, k = i, k, m.next
 		n++
 	}
 	p.end, p.n, p.next = end, n, k
@@ -66,30 +76,72 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 	p.sure = false
 	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
 		m := &s.entries[k]
+		if m.glue.size == 0 {
+			break
+		}
 		here := (*[glueReach]byte)(in[end:])
-		if m.glue.differs(here) {
+		if m.glue.front(here)|m.glue.back(here) != 0 {
 			if k, m = s.follower(m, here); m == nil {
 				break
 			}
 		}
 		i := end + m.glue.size + 1
-		if i>>3 > len(ends)-8 || here[m.glue.size&(glueReach-1)] != '"' {
-			p.sure = m.glue.size > 0
+		if m.quick-copies > searches-copies {
+			p.sure = true
 			break
 		}
-		x := binary.LittleEndian.Uint64(ends[i>>3:]) >> (i & 7)
-		if m.quick|least != copies && (m.quick-copies > searches-copies || w.hints.touch(i, x)) {
-			p.sure = m.glue.size > 0
+		if here[m.glue.size&(glueReach-1)] == '"' {
+			x := ends.from(i)
+			if m.quick|least != copies && w.hints.touch(i, x) {
+				p.sure = true
+				break
+			}
+			i += bits.TrailingZeros64(x)
+			if x == 0 || i >= len(in) || in[i] != '"' {
+				p.sure = true
+				break
+			}
+			i++
+		} else if i = short(in, i-1); i < 0 {
+			p.sure = true
 			break
 		}
-		i += bits.TrailingZeros64(x) + 1
-		if x == 0 || i >= len(in) || in[i-1] != '"' || in[i] != '}' {
-			p.sure = m.glue.size > 0
+		if i >= len(in) || in[i] != '}' {
+			p.sure = true
 			break
 		}
 		end, p.last, k = i+1, k, m.next
 	}
 	p.end, p.next = end, k
+}
+
+// short returns the end of the literal or of the whole number at v, which must
+// not be near the end of the window; -1 where there is something else.
+func short(in []byte, v int) int {
+	if v > len(in)-glueReach/2 {
+		return -1
+	}
+	switch word := binary.LittleEndian.Uint32(in[v:]); word {
+	case 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24, 't' | 'r'<<8 | 'u'<<16 | 'e'<<24:
+		return v + 4
+	case 'f' | 'a'<<8 | 'l'<<16 | 's'<<24:
+		if in[v+4] == 'e' {
+			return v + 5
+		}
+		return -1
+	}
+	if in[v]-'1' > 8 && (in[v] != '0' || in[v+1]-'0' <= 9) {
+		return -1
+	}
+	for i, c := range in[v : v+16] {
+		if c-'0' > 9 {
+			if c == '.' || c|0x20 == 'e' {
+				return -1
+			}
+			return v + i
+		}
+	}
+	return -1
 }
 
 // follower returns the first entry behind m, of those tried, whose glue stands
