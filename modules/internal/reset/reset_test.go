@@ -203,6 +203,15 @@ func TestLinksDie(t *testing.T) {
 func TestOneOfManyRedeems(t *testing.T) {
 	w := newWorld(t)
 	token := w.link("p1")
+	within := errors.New("not yet")
+	if err := w.Redeem(t.Context(), token, func(context.Context, string) error {
+		if err := w.redeem(token); !errors.Is(err, ErrInvalid) {
+			t.Errorf("while one request sets the password, another one may too: %v", err)
+		}
+		return within
+	}); !errors.Is(err, within) {
+		t.Error(err)
+	}
 	var sets, good atomic.Int32
 	var wg sync.WaitGroup
 	for range 50 {

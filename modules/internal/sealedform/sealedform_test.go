@@ -203,6 +203,21 @@ func TestOnceOnly(t *testing.T) {
 		t.Errorf("a second time: %v", err)
 	}
 
+	// A store that is late in forgetting must not make a key live longer.
+	k = f.key(t)
+	message = sealed(t, k, form(k), nil)
+	entry, err := f.o.State.Get(t.Context(), prefix+k.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now.Advance(Lifetime)
+	if err := f.o.State.Put(t.Context(), prefix+k.ID, entry.Value, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Open(t.Context(), message); !errors.Is(err, ErrExpired) {
+		t.Errorf("a key lives as long as the store remembers it: %v", err)
+	}
+
 	k = f.key(t)
 	message = sealed(t, k, form(k), nil)
 	var opened atomic.Int32
