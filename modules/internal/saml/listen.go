@@ -4,17 +4,14 @@
 package saml
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"html/template"
 	"net/http"
-	"net/url"
 
 	"github.com/beevik/etree"
 	crewjam "github.com/crewjam/saml"
 
 	"github.com/crmgate/crmgate/modules/internal/signin"
+	"github.com/crmgate/crmgate/modules/internal/sso"
 	"github.com/crmgate/crmgate/modules/internal/state"
 )
 
@@ -141,7 +138,9 @@ func (p *Provider) serveLogout(w http.ResponseWriter, r *http.Request, env signi
 		p.fail(w, env, "answering a logout request", err)
 		return
 	}
-	goOn(w, r, next)
+	if err := sso.WriteNext(w, next); err != nil {
+		p.fail(w, env, "answering a logout request", err)
+	}
 }
 
 // fail answers in a generic sentence and logs why.
@@ -154,31 +153,4 @@ func (p *Provider) fail(w http.ResponseWriter, env signin.Env, doing string, err
 		env.Log.Warn("SAML: "+doing, "provider", p.cfg.Name, "error", err)
 	}
 	http.Error(w, http.StatusText(status), status)
-}
-
-const autoSubmit = `document.forms[0].submit()`
-
-var formPage = template.Must(template.New("form").Parse(`<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Signing out</title></head>
-<body><form method="post" action="{{.URL}}">{{range $k, $v := .Form}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
-<p>You are signed out here.</p><button type="submit">Go on</button></form><script>` + autoSubmit + `</script></body></html>
-`))
-
-// goOn sends the browser on. A form needs no script: there is a button.
-func goOn(w http.ResponseWriter, r *http.Request, next signin.Next) {
-	if next.Form == nil {
-		http.Redirect(w, r, next.URL, http.StatusSeeOther)
-		return
-	}
-	u, err := url.Parse(next.URL)
-	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
-	sum := sha256.Sum256([]byte(autoSubmit))
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src 'sha256-"+
-		base64.StdEncoding.EncodeToString(sum[:])+"'; form-action "+u.Scheme+"://"+u.Host)
-	_ = formPage.Execute(w, next)
 }

@@ -127,7 +127,7 @@ func TestProviderSignsPeopleOut(t *testing.T) {
 				t.Errorf("ended %v, want %v: people signed out at the provider go on here", host.ended, c.want)
 			}
 			if c.post {
-				if csp := w.Header().Get("Content-Security-Policy"); w.Code != 200 || !strings.HasSuffix(csp, "form-action https://adfs.example.test") || !strings.Contains(w.Body.String(), `action="https://adfs.example.test/adfs/ls/done"`) || !strings.Contains(w.Body.String(), `value="r&amp;r"`) {
+				if csp := w.Header().Get("Content-Security-Policy"); w.Code != 200 || !strings.Contains(csp, "form-action https://adfs.example.test;") || !strings.Contains(w.Body.String(), `action="https://adfs.example.test/adfs/ls/done"`) || !strings.Contains(w.Body.String(), `value="r&amp;r"`) {
 					t.Errorf("%d %q %s", w.Code, csp, w.Body)
 				}
 				return

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"strings"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/signin"
+	"github.com/crmgate/crmgate/modules/internal/sso"
 	"github.com/crmgate/crmgate/modules/internal/testpeer"
 )
 
@@ -312,5 +314,56 @@ func TestRealProviderMetadata(t *testing.T) {
 	checks, err := b.p.Probe(t.Context(), clock.System{})
 	if err != nil || !strings.Contains(strings.Join([]string{checks[1].Detail}, ""), testpeer.SSPEntityID) {
 		t.Errorf("%v, %v", checks, err)
+	}
+}
+
+// The gate's flow handler and this provider together: begun in one browser, ended
+// by a POST from the provider's site with the cookie that may come along with it.
+func TestRealProviderThroughTheFlowHandler(t *testing.T) {
+	peer := startPeer(t)
+	for _, binding := range []Binding{BindingRedirect, BindingPOST} {
+		b := real(t, peer, "gcm", func(c *Config) { c.Binding = binding })
+		var done []sso.Finished
+		h, err := sso.New(sso.Options{
+			Providers: []signin.RedirectProvider{b.p},
+			Env:       func() (signin.Env, bool) { return b.env, true },
+			Finish:    func(_ http.ResponseWriter, _ *http.Request, f sso.Finished) { done = append(done, f) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, origin+sso.StartPath("gcm", "", sso.SignIn), nil))
+		next := signin.Next{URL: w.Header().Get("Location")}
+		if next.URL == "" {
+			action, form := readForm(t, w.Body.String())
+			next = signin.Next{URL: action, Form: map[string]string{}}
+			for k := range form {
+				next.Form[k] = form.Get(k)
+			}
+		}
+		br := newBrowser(t)
+		br.open(next, "mark")
+		answer := func(cookies bool) int {
+			r := answerRequest(br.form)
+			r.URL = br.at
+			for _, c := range w.Result().Cookies() {
+				if cookies && c.SameSite == http.SameSiteNoneMode {
+					r.AddCookie(c)
+				}
+			}
+			res := httptest.NewRecorder()
+			h.ServeHTTP(res, r)
+			return res.Code
+		}
+		if code := answer(false); code != http.StatusBadRequest || len(done) != 0 {
+			t.Errorf("an answer in another browser than the one that began: %d, %v", code, done)
+		}
+		if code := answer(true); code != http.StatusOK || len(done) != 1 || done[0].Proof.Email != "mark@example.test" {
+			t.Errorf("by %s: %d, %+v\n%s", binding, code, done, b.log)
+		}
+		if code := answer(true); code != http.StatusBadRequest || len(done) != 1 {
+			t.Errorf("the same answer again: %d", code)
+		}
 	}
 }
