@@ -42,6 +42,9 @@ type ADFS struct {
 	// The claims that may hold the e-mail address; the first that is there counts.
 	// Default: email, then upn.
 	EmailClaims []string `json:"email_claims,omitempty"`
+	// The identifier of the web API whose claim rules AD FS is to apply to the ID
+	// token. Default: none, AD FS sends its fixed set of claims.
+	Resource string `json:"resource,omitempty"`
 
 	*oidc.Provider `json:"-"`
 }
@@ -59,6 +62,7 @@ func (ADFS) CaddyModule() caddy.ModuleInfo {
 //	    client_secret {env.NAME}|{file./path}
 //	    email_claims  <claim...>
 //	    token_issuer  <url>
+//	    resource      <identifier>
 //	    label         <text>
 //	    scopes        <scope...>
 //	    recheck       <duration>
@@ -79,6 +83,8 @@ func (a *ADFS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return true, openid.One(d, &a.Issuer)
 		case "token_issuer":
 			return true, openid.One(d, &a.TokenIssuer)
+		case "resource":
+			return true, openid.One(d, &a.Resource)
 		case "email_claims":
 			if a.EmailClaims = d.RemainingArgs(); len(a.EmailClaims) == 0 {
 				return true, d.ArgErr()
@@ -103,6 +109,9 @@ func (a *ADFS) Provision(caddy.Context) error {
 	c.TokenIssuer, c.DiscoverTokenIssuer = a.TokenIssuer, a.TokenIssuer == ""
 	if c.EmailClaims = a.EmailClaims; len(c.EmailClaims) == 0 {
 		c.EmailClaims = []string{"email", "upn"}
+	}
+	if a.Resource != "" {
+		c.Extra = map[string]string{"resource": a.Resource}
 	}
 	a.Provider, err = oidc.New(c)
 	return err //nolint:wrapcheck // it names the provider

@@ -84,7 +84,7 @@ func TestGuests(t *testing.T) {
 		{"secret in a file", "oidc {\n issuer https://idp.example.com\n client_id x\n client_secret {file." + file + "}\n}", "oidc|Single sign-on|https://idp.example.com"},
 		{"google", "google {\n client_id x\n client_secret {env.OIDC_SECRET}\n hosted_domains example.com\n recheck 1h\n}", "google|Google|https://accounts.google.com"},
 		{"adfs", "adfs {\n host adfs.example.com\n client_id x\n client_secret {env.OIDC_SECRET}\n}", "adfs|Company account|https://adfs.example.com/adfs"},
-		{"adfs with everything", "adfs staff {\n issuer https://adfs.example.com/adfs\n client_id x\n client_secret {env.OIDC_SECRET}\n email_claims upn\n token_issuer http://adfs.example.com/adfs/services/trust\n}", "staff|Company account|https://adfs.example.com/adfs"},
+		{"adfs with everything", "adfs staff {\n issuer https://adfs.example.com/adfs\n client_id x\n client_secret {env.OIDC_SECRET}\n email_claims upn\n resource crmgate\n token_issuer http://adfs.example.com/adfs/services/trust\n}", "staff|Company account|https://adfs.example.com/adfs"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g, err := read(t, c.text)
