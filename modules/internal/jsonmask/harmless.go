@@ -9,11 +9,19 @@ import (
 	"unicode/utf8"
 )
 
+// shortest is the length of the shortest text in which mask.Detect finds anything,
+// such as a@b.in.
+const shortest = 6
+
 // harmless reports whether text surely holds nothing that mask.Detect finds. It
-// knows the three kinds of text that most fields hold: text with fewer than four
-// digits, a GUID, and a date with or without a time. Of all other text it says
-// no, and so it does of every @ and %, and of anything that is not ASCII.
+// knows the kinds of text that most fields hold: very short text, text with fewer
+// than four digits, a GUID, and a date with or without a time. Of all other text
+// it says no, and so it does of every other @ and %, and of anything else that is
+// not ASCII.
 func harmless(text []byte) bool {
+	if len(text) < shortest {
+		return true
+	}
 	n, ok := countDigits(text)
 	switch {
 	case !ok:

@@ -49,7 +49,7 @@ func (s *shape) rush(w *walker, p *place, least quick) {
 		}
 		if here[m.glue.size&(glueReach-1)] == '"' {
 			x := ends.from(i)
-			if m.quick|least != copies && w.hints.touch(i, x) {
+			if m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
 				p.sure = true
 				break
 			}
@@ -92,7 +92,7 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 		}
 		if here[m.glue.size&(glueReach-1)] == '"' {
 			x := ends.from(i)
-			if m.quick|least != copies && w.hints.touch(i, x) {
+			if m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
 				p.sure = true
 				break
 			}
