@@ -165,6 +165,17 @@ func TestMetadataSignaturePin(t *testing.T) {
 	}
 }
 
+// ADFS describes every claim it knows: more elements than an answer may have.
+func TestSignedMetadataMayBeLarge(t *testing.T) {
+	root := tree(t, strings.Replace(metadataOf(theIDP()), "<IDPSSODescriptor", `<RoleDescriptor>`+strings.Repeat("<ClaimType><DisplayName>x</DisplayName></ClaimType>", 3000)+`</RoleDescriptor><IDPSSODescriptor`, 1))
+	sign(t, root, signing{by: nextIDP})
+	p, err := New(Config{Name: "adfs", Metadata: tempFile(t, string(write(t, root))), MetadataThumbprints: []string{thumb1(nextIDP())}})
+	if err != nil {
+		t.Fatalf("the metadata of a whole ADFS cannot be pinned: %v", err)
+	}
+	p.Close()
+}
+
 // server serves metadata that can be changed.
 type server struct {
 	*httptest.Server

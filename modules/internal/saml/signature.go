@@ -130,11 +130,7 @@ func verify(el *etree.Element, certs []*x509.Certificate, now time.Time) (*etree
 	if err := checkSignature(sig); err != nil {
 		return nil, err
 	}
-	ctx, err := etreeutils.NSBuildParentContext(el)
-	if err != nil {
-		return nil, errors.New("its namespaces cannot be read")
-	}
-	alone, err := etreeutils.NSDetatch(ctx, el)
+	alone, err := standalone(el)
 	if err != nil {
 		return nil, errors.New("its namespaces cannot be read")
 	}
@@ -156,6 +152,19 @@ func verify(el *etree.Element, certs []*x509.Certificate, now time.Time) (*etree
 		return signed, nil
 	}
 	return nil, errSigner
+}
+
+// standalone is a copy of an element that declares what it inherits. A root
+// inherits nothing; metadata can be larger than the library's detaching takes.
+func standalone(el *etree.Element) (*etree.Element, error) {
+	if p := el.Parent(); p == nil || p.Tag == "" {
+		return el.Copy(), nil
+	}
+	ctx, err := etreeutils.NSBuildParentContext(el)
+	if err != nil {
+		return nil, err
+	}
+	return etreeutils.NSDetatch(ctx, el)
 }
 
 // clip keeps what others wrote short and printable.
