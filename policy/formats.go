@@ -4,6 +4,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
 )
@@ -18,8 +20,18 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	case resource.FormatCSV:
 		p.Table = tableOf(resp.Table)
 		return isTable(t.root)
+	case resource.FormatXML:
+		// The document itself has no name, and there are no rows by position.
+		return t.root.Record == nil && p.MaxRows == 0 && !byPosition(resp.Records)
 	}
 	return false
+}
+
+// byPosition says whether records are written by position.
+func byPosition(sets []*resource.RecordSet) bool {
+	return slices.ContainsFunc(sets, func(rs *resource.RecordSet) bool {
+		return rs.Style == resource.MatrixRecord || byPosition(rs.Nested)
+	})
 }
 
 // isTable says whether the rows, and nothing else, are records.

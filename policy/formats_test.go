@@ -47,6 +47,10 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 		{"{format: csv}", no, no},
 		{"{format: csv, records: {at: /Leads/*}}", no, no},
 		{"{format: csv, records: {at: /*, style: matrix, columns: {request: true}}}", no, no},
+		{"{format: xml, records: {at: /Leads/Lead}}", yes, yes},
+		{"{format: xml}", yes, no},
+		{"{format: xml, records: {at: /}}", no, no},
+		{"{format: xml, records: {at: /rows, style: matrix, columns: {at: /cols}}}", no, no},
 		{"{format: multipart, records: {at: /*}}", no, no},
 		{"{format: opaque}", no, no},
 	} {

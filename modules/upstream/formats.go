@@ -13,6 +13,7 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/csvmask"
 	"github.com/crmgate/crmgate/modules/internal/framed"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/modules/internal/xmlmask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -37,6 +38,7 @@ func newFramed(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
 	return framed.New(p, v, l)
 }
 func newCSV(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return csvmask.New(p, v, l) }
+func newXML(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return xmlmask.New(p, v, l) }
 
 // formats are those that an engine reads. What is no strict JSON is no body of
 // the JSON formats, whatever it calls itself; where almost any text is one of the
@@ -50,6 +52,9 @@ var formats = map[plan.Format]*format{
 	plan.CSV: {accept: "text/csv", engine: newCSV, types: []string{
 		"text/csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values", "text/plain",
 		"application/vnd.ms-excel", "application/octet-stream",
+	}},
+	plan.XML: {accept: "application/xml, text/xml", engine: newXML, types: []string{
+		"application/xml", "text/xml", "application/soap+xml", "application/atom+xml", "application/rss+xml",
 	}},
 }
 
