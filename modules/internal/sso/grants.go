@@ -27,11 +27,19 @@ const (
 	subjectsAt   = "grant-subject/" // + hash of provider and subject + "/" + session id
 	sidsAt       = "grant-sid/"     // + hash of provider and provider session + "/" + session id
 	dueAt        = "grant-due/"     // + session id; the value is the Unix time
+	goneAt       = "grant-gone/"    // + hash of provider and provider session that has ended there
 	purposeGrant = "sso grant"
 )
 
+// goneLife is how long a provider session that ended is remembered: a sign-in that
+// began before may still be waiting for its second factor.
+const goneLife = 30 * time.Minute
+
 // ErrNoGrant is returned when a session has no grant.
 var ErrNoGrant = errors.New("sso: the session has no grant")
+
+// ErrGone is returned when the provider has ended its session meanwhile.
+var ErrGone = errors.New("sso: the sign-in has ended at the provider")
 
 // GrantOptions configure Grants. Env and End are required.
 type GrantOptions struct {
@@ -111,7 +119,8 @@ func (g *Grants) env() (signin.Env, error) {
 }
 
 // Keep keeps the grant of a session that has just begun, until the session's end
-// (zero: without end). email is the person's address.
+// (zero: without end). email is the person's address. ErrGone says that the person
+// has signed out at the provider since; like any other error it must end the session.
 func (g *Grants) Keep(ctx context.Context, sessionID, email string, grant signin.Grant, until time.Time) error {
 	env, err := g.env()
 	if err != nil {
@@ -121,7 +130,18 @@ func (g *Grants) Keep(ctx context.Context, sessionID, email string, grant signin
 	if err := g.put(ctx, env, sessionID, k); err != nil {
 		return fmt.Errorf("keeping a grant: %w", err)
 	}
-	return nil
+	if grant.Session == "" {
+		return nil
+	}
+	// A sign-out that comes from here on finds the grant; one that came before has
+	// left its mark.
+	switch _, err := env.State.Get(ctx, indexKey(goneAt, grant.Provider, grant.Session)); {
+	case errors.Is(err, state.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("keeping a grant: %w", err)
+	}
+	return errors.Join(ErrGone, g.drop(ctx, env, sessionID, grant))
 }
 
 // put writes the indexes first: a grant nobody finds would never be ended.
@@ -297,10 +317,20 @@ func (g *Grants) Sessions(ctx context.Context, provider, subject, session string
 	return ids, away
 }
 
-// EndSessions ends the sessions that Sessions finds, and forgets their grants. It
-// returns how many ended. Of several failures the first is returned, after all
+// EndSessions ends the sessions that Sessions finds, and forgets their grants; a
+// session of the provider's that is named is remembered, so that no sign-in under
+// way gets through with it. It returns how many ended. Of several failures the first is returned, after all
 // were tried.
 func (g *Grants) EndSessions(ctx context.Context, provider, subject, session string) (int, error) {
+	env, err := g.env()
+	if err != nil {
+		return 0, err
+	}
+	if session != "" {
+		if err := env.State.Put(ctx, indexKey(goneAt, provider, session), nil, goneLife); err != nil {
+			return 0, fmt.Errorf("ending sessions: %w", err)
+		}
+	}
 	ids, err := g.Sessions(ctx, provider, subject, session)
 	if err != nil {
 		return 0, err

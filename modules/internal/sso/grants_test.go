@@ -345,6 +345,29 @@ func TestLogoutFindsManySessions(t *testing.T) {
 	}
 }
 
+func TestSignOutDuringASignInIsNotLost(t *testing.T) {
+	h := newHolder(t)
+	if n, err := h.EndSessions(t.Context(), "idp", "sub", "sid-1"); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	keep := func(session, provider, sid string) error {
+		return h.Keep(t.Context(), session, "sally@example.test", signin.Grant{Provider: provider, Subject: "sub", Session: sid}, time.Time{})
+	}
+	if err := keep("late", "idp", "sid-1"); !errors.Is(err, ErrGone) {
+		t.Errorf("%v: whoever signs out at the provider while a second factor is due is signed in here afterwards", err)
+	}
+	if _, err := h.Of(t.Context(), "late"); !errors.Is(err, ErrNoGrant) {
+		t.Errorf("the grant of a session that must end was kept: %v", err)
+	}
+	if err := errors.Join(keep("next", "idp", "sid-2"), keep("else", "other", "sid-1"), keep("without", "idp", "")); err != nil {
+		t.Errorf("another sign-in is refused: %v", err)
+	}
+	h.clock.Advance(goneLife)
+	if err := keep("later", "idp", "sid-1"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEndedSessionsAreNotRenewed(t *testing.T) {
 	h := newHolder(t)
 	h.begin("dropped")
