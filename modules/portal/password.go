@@ -16,6 +16,7 @@ type passwordView struct {
 	base
 	Heading, Lead string
 	Action        string
+	Email         string // whose password, for the browser's own store; "" when a link says whose
 	AskOld        bool
 	Link          string // with a reset by link
 	AskLink       bool   // the page was opened without one
@@ -118,8 +119,9 @@ func (p *Portal) refuseChange(w http.ResponseWriter, r *http.Request, x Refusal)
 }
 
 // passwordPage is the page of a change somebody chose.
-func (p *Portal) passwordPage(r *http.Request) (passwordView, *Refusal) {
+func (p *Portal) passwordPage(r *http.Request, s SessionView) (passwordView, *Refusal) {
 	v, x := p.newPassword(r, "Change password")
+	v.Email = s.Email
 	v.Action, v.AskOld, v.Cancel = passwordPath, true, AccountPath
 	v.Lead = "Afterwards you stay signed in here, and are signed out everywhere else."
 	return v, x
@@ -127,10 +129,11 @@ func (p *Portal) passwordPage(r *http.Request) (passwordView, *Refusal) {
 
 // showPassword shows the form.
 func (p *Portal) showPassword(w http.ResponseWriter, r *http.Request) {
-	if _, _, ok := p.current(w, r, asPage); !ok {
+	_, s, ok := p.current(w, r, asPage)
+	if !ok {
 		return
 	}
-	v, x := p.passwordPage(r)
+	v, x := p.passwordPage(r, s)
 	if x != nil {
 		p.refuse(w, r, asPage, *x)
 		return
@@ -144,7 +147,7 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	token, _, ok := p.current(w, r, asPage)
+	token, s, ok := p.current(w, r, asPage)
 	if !ok {
 		return
 	}
@@ -157,7 +160,7 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if v, no := p.passwordPage(r); no == nil && p.showAgain(w, r, v, *x) {
+	if v, no := p.passwordPage(r, s); no == nil && p.showAgain(w, r, v, *x) {
 		return
 	}
 	p.refuseAct(w, r, *x, passwordPath)
@@ -196,7 +199,7 @@ func (p *Portal) stepPasswordPage(w http.ResponseWriter, r *http.Request, s Step
 
 func (p *Portal) stepPasswordView(r *http.Request, s StepView) (passwordView, *Refusal) {
 	v, x := p.newPassword(r, "Choose a new password")
-	v.Action, v.CancelForm = stepPasswordPath, cancelPath
+	v.Action, v.CancelForm, v.Email = stepPasswordPath, cancelPath, s.Email
 	switch s.Why {
 	case "expired":
 		v.Lead = "Your password has become too old. Choose a new one to go on."

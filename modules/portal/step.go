@@ -32,11 +32,10 @@ type stepView struct {
 	Others        []methodRow
 	CanSend, Sent bool
 	SentTo        string
-	ResendAt      moment // zero: at once
+	ResendIn      string // "30 seconds"; "": at once
 	Tries         int    // wrong tries left; 0: not shown
 	TrustDays     int
 	Request       string // JSON for navigator.credentials.get
-	Recovery      bool   // no other way is left to offer
 	Error         string
 	Wait          string
 	Again         moment
@@ -149,7 +148,7 @@ func (p *Portal) proofPage(w http.ResponseWriter, r *http.Request, step string, 
 		v.Lead = "This protects your account before something important changes."
 	}
 	if s.ResendAt.After(now) {
-		v.ResendAt = at(s.ResendAt)
+		v.ResendIn = span(s.ResendAt.Sub(now))
 	}
 	if s.TriesLeft > 0 && s.TriesLeft <= 3 {
 		v.Tries = s.TriesLeft

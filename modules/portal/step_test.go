@@ -40,10 +40,10 @@ func TestStepPage(t *testing.T) {
 		{"mail, not sent", "?method=mail", nil, []string{`action="/.crmgate/step/send"`, "Send the code", "a…@example.com"}, []string{`name="code"`}},
 		{"mail, sent", "", func(s *StepView) {
 			s.SentKind, s.SentTo, s.ResendAt = KindMail, "a…@example.com", testNow.Add(30*time.Second)
-		}, []string{"We sent a code to a…@example.com", `name="code"`, "Send another code", "Possible from <time"}, nil},
+		}, []string{"We sent a code to a…@example.com", `name="code"`, "Send another code", "Possible in 30 seconds."}, nil},
 		{"mail, may be sent again", "", func(s *StepView) {
 			s.SentKind, s.ResendAt = KindMail, testNow
-		}, []string{"Send another code"}, []string{"Possible from"}},
+		}, []string{"Send another code"}, []string{"Possible in"}},
 		{"recovery", "?method=recovery", nil, []string{`<label for="code">Recovery code`, `value="recovery"`}, []string{"one-time-code"}},
 		{"passkey", "?method=passkey", nil, []string{
 			`data-passkey="get"`, `data-request="{&#34;challenge&#34;:&#34;AA\&#34;&gt;&lt;script&gt;&#34;}"`, "data-needs-script", "factor.",
