@@ -112,7 +112,9 @@ func unverifiedClaims(raw string) (members, error) {
 // issuerFor returns the one accepted issuer a token claims to be of.
 func (p *Provider) issuerFor(m *metadata, iss string) (string, bool) {
 	switch {
-	case iss == p.cfg.Issuer:
+	case iss == p.cfg.Issuer, iss == "accounts.google.com" && p.cfg.Issuer == "https://"+iss:
+		// Google says that it still uses the short form at times; the library takes it
+		// for Google as well.
 		return p.cfg.Issuer, true
 	case m.tokenIssuer != "" && iss == m.tokenIssuer:
 		return m.tokenIssuer, true

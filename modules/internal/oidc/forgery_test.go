@@ -394,3 +394,21 @@ func TestTrustEmail(t *testing.T) {
 		}
 	}
 }
+
+func TestIssuersOfGoogle(t *testing.T) {
+	for _, c := range []struct {
+		issuer, iss string
+		good        bool
+	}{
+		{"https://accounts.google.com", "https://accounts.google.com", true},
+		{"https://accounts.google.com", "accounts.google.com", true},
+		{"https://accounts.google.com", "http://accounts.google.com", false},
+		{"https://idp.example.com", "idp.example.com", false},
+		{"https://idp.example.com", "accounts.google.com", false},
+	} {
+		p := &Provider{cfg: Config{Issuer: c.issuer}}
+		if _, good := p.issuerFor(new(metadata), c.iss); good != c.good {
+			t.Errorf("%s in a token of %s: believed %v, want %v", c.iss, c.issuer, good, c.good)
+		}
+	}
+}
