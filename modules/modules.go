@@ -8,7 +8,12 @@ package modules
 import (
 	_ "github.com/crmgate/crmgate/modules/crmgate"
 	_ "github.com/crmgate/crmgate/modules/gate"
+	_ "github.com/crmgate/crmgate/modules/identity/adfs"
+	_ "github.com/crmgate/crmgate/modules/identity/google"
+	_ "github.com/crmgate/crmgate/modules/identity/httpapi"
 	_ "github.com/crmgate/crmgate/modules/identity/local"
+	_ "github.com/crmgate/crmgate/modules/identity/oidc"
+	_ "github.com/crmgate/crmgate/modules/identity/saml"
 	_ "github.com/crmgate/crmgate/modules/match"
 	_ "github.com/crmgate/crmgate/modules/records"
 	_ "github.com/crmgate/crmgate/modules/state"

@@ -23,6 +23,8 @@ type personInput struct {
 	UserType *string   `json:"user_type,omitempty"`
 	Status   *string   `json:"status,omitempty"`
 	Password *string   `json:"password,omitempty"`
+	// MustChange makes the person change the password at the next sign-in.
+	MustChange *bool `json:"must_change,omitempty"`
 }
 
 // personOutput is what the admin API tells of a person.
@@ -71,17 +73,16 @@ func (c *adminCall) addPerson() (any, error) {
 	if p.Role == "" {
 		return nil, badInput{errors.New("reading the request: role is missing")}
 	}
-	hash, err := c.hash(&p, in.Password)
-	if err != nil {
+	if err := c.checkPassword(&p, in.Password); err != nil {
 		return nil, err
 	}
 	stored, err := c.rt.directory.Add(c.r.Context(), p)
 	if err != nil {
 		return nil, fmt.Errorf("adding the person: %w", err)
 	}
-	if hash != "" {
-		if err := c.rt.directory.SetPassword(c.r.Context(), stored.ID, []byte(hash)); err != nil {
-			return nil, fmt.Errorf("setting the password: %w", err)
+	if in.Password != nil {
+		if err := c.setPassword(&stored, *in.Password, in.MustChange != nil && *in.MustChange); err != nil {
+			return nil, err
 		}
 	}
 	return outPerson(&stored), c.act("person", p.Email, "added")
@@ -102,22 +103,35 @@ func (c *adminCall) changePerson() (any, error) {
 	if err := c.apply(&p, &in); err != nil {
 		return nil, err
 	}
-	hash, err := c.hash(&p, in.Password)
-	if err != nil {
+	if err := c.checkPassword(&p, in.Password); err != nil {
 		return nil, err
 	}
 	if p, err = c.rt.directory.Update(c.r.Context(), p); err != nil {
 		return nil, fmt.Errorf("changing the person: %w", err)
 	}
-	if hash != "" {
-		if err := c.rt.directory.SetPassword(c.r.Context(), p.ID, []byte(hash)); err != nil {
-			return nil, fmt.Errorf("setting the password: %w", err)
+	mustChange := c.app.Snapshot().Policy.Settings().Password.ResetAfterAdminChange
+	if in.MustChange != nil {
+		mustChange = *in.MustChange
+	}
+	if in.Password != nil {
+		if err := c.setPassword(&p, *in.Password, mustChange); err != nil {
+			return nil, err
+		}
+	} else if in.MustChange != nil && mustChange {
+		if err := c.app.doors.Load().keeper.Demand(c.r.Context(), p.ID); err != nil {
+			return nil, fmt.Errorf("demanding another password: %w", err)
 		}
 	}
-	if hash != "" || p.Status != records.Active || p.Role != before.Role {
-		if err := c.rt.sessions.EndPerson(c.r.Context(), p.ID, ""); err != nil {
-			return nil, fmt.Errorf("ending the person's sessions: %w", err)
+	if p.Status != records.Active {
+		err = c.app.endAccess(c.r.Context(), p.ID, spared{})
+		if err == nil {
+			err = c.app.doors.Load().resets.Cancel(c.r.Context(), p.ID)
 		}
+	} else if p.Role != before.Role {
+		err = c.rt.sessions.EndPerson(c.r.Context(), p.ID, "")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ending the person's sessions: %w", err)
 	}
 	return outPerson(&p), c.act("person", p.Email, changes(&in))
 }
@@ -127,7 +141,7 @@ func changes(in *personInput) string {
 	var names []string
 	for name, set := range map[string]bool{
 		"name": in.Name != nil, "role": in.Role != nil, "owner_ids": in.OwnerIDs != nil,
-		"user_type": in.UserType != nil, "status": in.Status != nil, "password": in.Password != nil,
+		"user_type": in.UserType != nil, "status": in.Status != nil, "password": in.Password != nil, "must_change": in.MustChange != nil,
 	} {
 		if set {
 			names = append(names, name)
@@ -165,19 +179,25 @@ func (c *adminCall) apply(p *records.Person, in *personInput) error {
 	return nil
 }
 
-// hash checks a new password against the policy and hashes it.
-func (c *adminCall) hash(p *records.Person, pw *string) (string, error) {
+// checkPassword holds a new password against the policy, before anything is
+// changed.
+func (c *adminCall) checkPassword(p *records.Person, pw *string) error {
 	if pw == nil {
-		return "", nil
+		return nil
 	}
-	if err := c.app.passwordPolicy().Check(*pw, password.Person{Email: p.Email, Name: p.Name}); err != nil {
-		return "", badInput{fmt.Errorf("the password does not do: %w", err)}
+	if err := c.app.passwordPolicy().Check(*pw, password.Person{ID: p.ID, Email: p.Email, Name: p.Name}); err != nil {
+		return badInput{fmt.Errorf("the password does not do: %w", err)}
 	}
-	hash, err := c.rt.passwords.Hash(c.r.Context(), *pw)
-	if err != nil {
-		return "", fmt.Errorf("hashing the password: %w", err)
+	return nil
+}
+
+// setPassword sets somebody's password; whatever the old one had opened ends.
+func (c *adminCall) setPassword(p *records.Person, pw string, mustChange bool) error {
+	who := password.Person{ID: p.ID, Email: p.Email, Name: p.Name}
+	if err := c.app.doors.Load().keeper.SetByAdmin(c.r.Context(), who, pw, mustChange); err != nil {
+		return fmt.Errorf("setting the password: %w", err)
 	}
-	return hash, nil
+	return nil
 }
 
 // setKey stores a person's own CRM key pair, sealed.

@@ -4,10 +4,13 @@
 package crmgate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/crmgate/crmgate/modules/internal/session"
 )
@@ -128,7 +131,26 @@ func (c *adminCall) lock() (any, error) {
 	case err != nil:
 		return nil, badInput{fmt.Errorf("setting the lock: %w", err)}
 	}
+	if err := c.endTrust(&stored); err != nil {
+		return nil, fmt.Errorf("ending what waits and what is trusted: %w", err)
+	}
 	return stored, c.act("lock", "", "locked "+stored.Target.String())
+}
+
+// endTrust ends the waiting sign-ins and the trusted devices of those a lock
+// matches; for many people, in the background.
+func (c *adminCall) endTrust(l *session.Lock) error {
+	switch l.Target.Kind {
+	case session.ByUser:
+		return c.app.lockedOut(c.r.Context(), l)
+	case session.Everyone, session.ByRole, session.ByGroup:
+		go func() {
+			if err := c.app.lockedOut(context.Background(), l); err != nil {
+				c.app.logger.Error("ending the trusted devices of those who are locked out failed", zap.Error(err))
+			}
+		}()
+	}
+	return nil
 }
 
 // unlock lifts a lock.

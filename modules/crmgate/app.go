@@ -22,6 +22,7 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/quota"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/signin"
+	"github.com/crmgate/crmgate/modules/internal/sso"
 	"github.com/crmgate/crmgate/modules/internal/state"
 	"github.com/crmgate/crmgate/modules/portal"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -52,6 +53,11 @@ type App struct {
 	watcher   *policyFile
 	portal    *portal.Portal
 	logins    *crmLogins // with bridge credentials
+	endings   crmEndings // with bridge adopt
+	sso       *sso.Handler
+	grants    *sso.Grants
+	post      post // how mail and text messages go out
+	doors     atomic.Pointer[doors]
 	forbidden *Forbidden
 	pairNames [2]pairName
 
@@ -105,15 +111,35 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if _, err := quota.New(a.quotaConfig(nil)); err != nil {
 		return fmt.Errorf("reading quota: %w", err)
 	}
-	a.portal = portal.New(portal.Options{
-		Backend: (*backend)(a), Account: a.Account, Title: a.Title, Health: a.health, Log: slogFrom(a.logger),
-	})
+	if err := a.setUpPost(); err != nil {
+		return err
+	}
+	if err := a.setUpSSO(); err != nil {
+		return err
+	}
+	a.portal = portal.New(a.portalOptions())
 	// On a reload the stores are open already: take part in them at once, so that
 	// no request falls between two configurations.
 	if _, open := pool.References(a.runtimeKey()); open {
 		return a.acquire()
 	}
 	return a.checkFolder()
+}
+
+// portalOptions says what the portal can offer with this configuration.
+func (a *App) portalOptions() portal.Options {
+	b := (*backend)(a)
+	o := portal.Options{
+		Backend: b, Account: a.Account, Title: a.Title, Health: a.health, Log: slogFrom(a.logger),
+		Entry: b, Steps: b, Factors: b, Kept: b,
+	}
+	if a.providers["local"] != nil {
+		o.Passwords = b
+	}
+	if a.sso != nil {
+		o.SSO = a.sso
+	}
+	return o
 }
 
 // defaults fills in what was left out and resolves secrets.
@@ -224,6 +250,9 @@ func (a *App) Start() error {
 	go a.watcher.run(ctx)
 	go a.sources.Run(ctx)
 	go a.observe(ctx)
+	if a.grants != nil {
+		go a.grants.Run(ctx)
+	}
 	return nil
 }
 

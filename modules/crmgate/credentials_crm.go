@@ -7,14 +7,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,12 +32,9 @@ const (
 func newCRMLogins(app *App, b *CredentialsBridge) (*crmLogins, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if b.CA != "" {
-		pem, err := os.ReadFile(b.CA)
-		if err != nil {
+		var err error
+		if conf.RootCAs, err = authority(b.CA); err != nil {
 			return nil, fmt.Errorf("reading bridge credentials: %w", err)
-		}
-		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading bridge credentials: %s holds no certificate", b.CA)
 		}
 	}
 	return &crmLogins{bridge: b, app: app, client: &http.Client{

@@ -6,6 +6,7 @@ package crmgate
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/session"
@@ -25,6 +26,7 @@ type Decision struct {
 	Method, Path, RawQuery string
 
 	RequestID  string
+	Client     netip.Addr // whose request it is, as the gate established it
 	Principal  *policy.Principal
 	Session    *session.Session // nil for API keys and public routes
 	ViewerKey  string           // part of derived ETags: whose rows

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/crmgate/crmgate/policy"
 )
 
 // Metrics are the gate's counters on Caddy's registry. Labels come from closed
@@ -17,6 +19,7 @@ type Metrics struct {
 	requests  *prometheus.CounterVec
 	duration  prometheus.Histogram
 	signIns   *prometheus.CounterVec
+	acts      *prometheus.CounterVec
 	suspects  *prometheus.CounterVec
 	reloads   *prometheus.GaugeVec
 	age       *prometheus.GaugeVec
@@ -47,6 +50,7 @@ func newMetrics() *Metrics {
 			Help: "Time from the first stage to the end of the answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
 		signIns:   counter("sign_ins_total", "Sign-ins by provider and result.", "provider", "result"),
+		acts:      counter("account_acts_total", "What people did with their own accounts, by act and result.", "act", "result"),
 		suspects:  counter("suspect_addresses_total", "Requests from addresses with a reputation, by category.", "category"),
 		reloads:   gauges("last_reload_successful", "Whether the newest version of a watched file was accepted (1) or the last good one is in force (0).", "file"),
 		age:       gauges("data_age_seconds", "Age of the data in force, by file.", "file"),
@@ -59,7 +63,7 @@ func newMetrics() *Metrics {
 // register adds the collectors to a registry; a registry that has them already is
 // the same configuration provisioned again.
 func (m *Metrics) register(reg prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.signIns, m.suspects, m.reloads, m.age, m.sessions, m.live, m.auditRows} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.signIns, m.acts, m.suspects, m.reloads, m.age, m.sessions, m.live, m.auditRows} {
 		if err := reg.Register(c); err != nil {
 			if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); !ok {
 				return fmt.Errorf("registering metrics: %w", err)
@@ -84,3 +88,12 @@ func (m *Metrics) SignIn(provider, result string) {
 
 // Suspect counts one request from an address with a reputation.
 func (m *Metrics) Suspect(category string) { m.suspects.WithLabelValues(category).Inc() }
+
+// act counts what somebody did with his own account: a proof, a factor, a password.
+func (m *Metrics) act(act string, ok bool, reason policy.Reason) {
+	result := "ok"
+	if !ok {
+		result = string(reason)
+	}
+	m.acts.WithLabelValues(act, result).Inc()
+}

@@ -191,10 +191,12 @@ func (a *App) act(ctx context.Context, r audit.Record) error {
 
 // passwordPolicy is what new passwords must look like.
 func (a *App) passwordPolicy() password.Policy {
-	p := a.snapshot.Load().Policy.Settings().Password
+	snap := a.snapshot.Load()
+	p := snap.Policy.Settings().Password
 	return password.Policy{
 		MinLength: p.MinLength, MaxLength: p.MaxLength, MinUpper: p.MinUpper, MinLower: p.MinLower,
-		MinDigits: p.MinDigits, MinSpecial: p.MinSpecial, ForbidPersonal: p.ForbidPersonal,
+		MinDigits: p.MinDigits, MinSpecial: p.MinSpecial, Special: p.Special, ForbidPersonal: p.ForbidPersonal,
+		History: p.History, MaxAge: p.MaxAge.D(), MinAge: p.MinAge.D(), MinScore: p.MinScore, Breached: snap.breached,
 	}
 }
 

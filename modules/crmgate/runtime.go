@@ -47,10 +47,13 @@ type runtime struct {
 	passwords *password.Hasher
 	attempts  *attempts.Throttle // signing in
 	crmTries  *attempts.Throttle // signing in to the CRM, with bridge adopt
-	signer    *assertion.Signer
-	keys      *keyRing
-	quota     atomic.Pointer[quota.Quota]
-	stop      context.CancelFunc
+	// proving a second factor
+	factorTries *attempts.Throttle
+	ended       atomic.Pointer[onEnd] // who is told that sessions have ended
+	signer      *assertion.Signer
+	keys        *keyRing
+	quota       atomic.Pointer[quota.Quota]
+	stop        context.CancelFunc
 }
 
 // runtimeKey names the resources of this configuration, without secrets.
@@ -85,7 +88,11 @@ func (a *App) acquire() error {
 		return err
 	}
 	a.poolKey = key
-	a.runtime.Store(value.(*runtime)) //nolint:forcetypeassert // the pool is ours
+	rt := value.(*runtime) //nolint:forcetypeassert // the pool is ours
+	if err := a.hang(rt); err != nil {
+		return err
+	}
+	a.runtime.Store(rt)
 	return nil
 }
 
@@ -131,7 +138,7 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 	set := a.snapshot.Load().Policy.Settings()
 	if rt.sessions, err = session.New(session.Options{
 		Store: rt.state, Clock: clk, BestEffort: a.Session != nil && a.Session.Unavailable == "best_effort",
-		MaxPerPerson: set.SignIn.MaxSessions, Logger: a.warn("sessions"),
+		MaxPerPerson: set.SignIn.MaxSessions, Logger: a.warn("sessions"), Ended: rt.sessionsEnded,
 	}); err != nil {
 		return err
 	}
@@ -140,7 +147,9 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 	}
 	th := set.Throttle
 	limit := attempts.Limit{Failures: th.Failures, Within: th.Within.D()}
-	for name, dst := range map[string]**attempts.Throttle{"sign_in": &rt.attempts, "crm_sign_in": &rt.crmTries} {
+	for name, dst := range map[string]**attempts.Throttle{
+		"sign_in": &rt.attempts, "crm_sign_in": &rt.crmTries, "second_factor": &rt.factorTries,
+	} {
 		if *dst, err = attempts.New(rt.state, attempts.Options{
 			Name: name, Account: limit, Pair: limit, FirstBan: th.Wait.D(), MaxBan: th.MaxWait.D(), Clock: clk,
 		}); err != nil {
@@ -168,7 +177,7 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 
 // throttles are what slows down guessing, by what is guessed at.
 func (rt *runtime) throttles() map[string]*attempts.Throttle {
-	return map[string]*attempts.Throttle{"sign_in": rt.attempts, "crm_sign_in": rt.crmTries}
+	return map[string]*attempts.Throttle{"sign_in": rt.attempts, "crm_sign_in": rt.crmTries, "second_factor": rt.factorTries}
 }
 
 // quotaConfig translates the quotas; where the state is shared, so are the counts.

@@ -6,350 +6,216 @@ package crmgate
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/crmgate/crmgate/modules/internal/attempts"
-	"github.com/crmgate/crmgate/modules/internal/audit"
 	"github.com/crmgate/crmgate/modules/internal/directory"
 	"github.com/crmgate/crmgate/modules/internal/network"
 	"github.com/crmgate/crmgate/modules/internal/records"
-	"github.com/crmgate/crmgate/modules/internal/session"
+	"github.com/crmgate/crmgate/modules/internal/sealedform"
 	"github.com/crmgate/crmgate/modules/internal/signin"
 	"github.com/crmgate/crmgate/modules/portal"
 	"github.com/crmgate/crmgate/policy"
 )
 
-// backend is what the portal asks: signing in and out, and one's own sessions.
-type backend App
+// attempt is one sign-in on its way, by whatever door: a password, a passkey, a
+// provider elsewhere. All of them end in admit.
+type attempt struct {
+	*backend
+	snap   *Snapshot
+	rt     *runtime
+	doors  *doors
+	client portal.Client
 
-func (b *backend) app() *App { return (*App)(b) }
+	email    string // as typed, or as proved
+	device   string // value of the trusted-device cookie, or ""
+	target   string // where the browser wants to go
+	provider string
+	methods  []string // proofs given, as in RFC 8176
+	strong   bool     // what was given is two factors already
+	grant    *signin.Grant
 
-// open returns the snapshot and the stores, or the refusal while they are not open.
-func (b *backend) open() (*Snapshot, *runtime, error) {
-	snap, rt := b.app().Snapshot(), b.runtime.Load()
-	if snap == nil || rt == nil {
-		return nil, nil, &portal.Refusal{Reason: policy.StoreUnavailable}
-	}
-	return snap, rt, nil
+	person *records.Person
+	flags  network.Flags
+	detail string
 }
 
-// SignIn checks a password and starts a session. The order is part of the
-// promise: an address that may not sign in is told so before anything else, an
-// attempt is counted before the password is looked at, and nobody learns from the
-// answer whether an account exists.
-func (b *backend) SignIn(ctx context.Context, req portal.SignInRequest) (portal.SignInResult, error) {
+// attempt begins a sign-in by the client in ctx.
+func (b *backend) attempt(client portal.Client) (*attempt, error) {
 	snap, rt, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	return &attempt{backend: b, snap: snap, rt: rt, doors: b.doors.Load(), client: client}, nil
+}
+
+// SignIn checks a password and starts a session, or what is due before one. The
+// order is part of the promise: an address that may not sign in is told so before
+// anything else, an attempt is counted before the password is looked at, and nobody
+// learns from the answer, or from the time it takes, whether an account exists.
+func (b *backend) SignIn(ctx context.Context, req portal.SignInRequest) (portal.SignInResult, error) {
+	a, err := b.attempt(req.Client)
 	if err != nil {
 		return portal.SignInResult{}, err
 	}
-	a := &attempt{app: b.app(), snap: snap, rt: rt, req: req}
-	res, err := a.run(ctx)
-	if err := a.report(ctx, err); err != nil {
-		return portal.SignInResult{}, err
+	a.email, a.device, a.target = req.Email, req.Device, req.Return
+	start := time.Now()
+	res, err := a.byPassword(ctx, &req)
+	if err != nil {
+		floor(ctx, start)
 	}
-	return res, err
+	return a.report(ctx, res, err)
 }
 
-// attempt is one sign-in.
-type attempt struct {
-	app      *App
-	snap     *Snapshot
-	rt       *runtime
-	req      portal.SignInRequest
-	provider string
-	person   *records.Person
-	flags    network.Flags
-	detail   string
+// refusalFloor is what a refused sign-in takes at least: it hides what is left of
+// the difference between accounts, such as a hash of another kind.
+const refusalFloor = 250 * time.Millisecond
+
+// floor waits until a refused attempt has taken its time.
+func floor(ctx context.Context, start time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(start.Add(refusalFloor))):
+	}
 }
 
-func (a *attempt) run(ctx context.Context) (portal.SignInResult, error) {
-	v := a.snap.Network(network.Client{IP: a.req.IP, SignIn: true})
-	if a.flags = v.Flags; !v.Allowed {
-		a.detail = v.Detail
-		if v.Level == network.LevelReputation {
-			return portal.SignInResult{}, refuse(policy.IPReputation)
-		}
-		return portal.SignInResult{}, refuse(policy.IPNotAllowed)
+// address refuses a client whose address may not sign in.
+func (a *attempt) address() error {
+	v := a.snap.Network(network.Client{IP: a.client.IP, SignIn: true})
+	if a.flags = v.Flags; v.Allowed {
+		return nil
 	}
-	try, err := a.rt.attempts.Before(ctx, a.req.Email, a.req.IP)
+	a.detail = v.Detail
+	if v.Level == network.LevelReputation {
+		return refuse(policy.IPReputation)
+	}
+	return refuse(policy.IPNotAllowed)
+}
+
+// take counts an attempt at an account before anything is verified. The account is
+// the person's own address by whatever spelling it was typed.
+func (a *attempt) take(ctx context.Context, t *attempts.Throttle, email string) (*attempts.Attempt, error) {
+	if p, ok := a.rt.directory.ByEmail(email); ok {
+		email = p.Email
+	}
+	try, err := t.Before(ctx, email, a.client.IP)
 	var wait *attempts.WaitError
 	switch {
 	case errors.As(err, &wait):
-		return portal.SignInResult{}, &portal.Refusal{Reason: policy.Throttled, RetryAfter: time.Until(wait.Until)}
+		return nil, &portal.Refusal{Reason: policy.Throttled, RetryAfter: time.Until(wait.Until)}
 	case err != nil:
 		a.detail = "the attempts cannot be counted"
-		return portal.SignInResult{}, refuse(policy.StoreUnavailable)
+		return nil, refuse(policy.StoreUnavailable)
+	}
+	return try, nil
+}
+
+func (a *attempt) byPassword(ctx context.Context, req *portal.SignInRequest) (portal.SignInResult, error) {
+	none := portal.SignInResult{}
+	if err := a.address(); err != nil {
+		return none, err
+	}
+	try, err := a.take(ctx, a.rt.attempts, a.email)
+	if err != nil {
+		return none, err
 	}
 	defer func() { _ = try.Release(ctx) }() // neither right nor wrong: not counted
-	if err := a.prove(ctx); err != nil {
+	password, err := a.unsealed(ctx, req.Email, req.Password, req.Sealed)
+	if err != nil {
+		return none, err
+	}
+	if err := a.prove(ctx, password); err != nil {
 		if errors.Is(err, signin.ErrWrong) {
 			err = refuse(policy.WrongCredentials)
 			if ferr := try.Failure(ctx); ferr != nil {
 				err = refuse(policy.StoreUnavailable)
 			}
 		}
-		return portal.SignInResult{}, err
+		return none, err
 	}
-	if err := a.admit(ctx); err != nil {
-		return portal.SignInResult{}, err
+	a.methods = []string{"pwd"}
+	if err := a.judge(ctx); err != nil {
+		return none, err
 	}
 	if err := try.Success(ctx); err != nil {
-		return portal.SignInResult{}, refuse(policy.StoreUnavailable)
+		return none, refuse(policy.StoreUnavailable)
 	}
-	return a.session(ctx)
+	return a.admit(ctx)
 }
 
-// prove asks the providers in order; the first that says yes is believed.
-func (a *attempt) prove(ctx context.Context) error {
-	email, err := directory.ParseEmail(a.req.Email)
+// unsealed returns the password of a form. While passwords are to be encrypted, one
+// in clear is refused, and one that is sealed at no other time.
+func (a *attempt) unsealed(ctx context.Context, email, password, sealed string) (string, error) {
+	form, err := a.unseal(ctx, password, sealed)
+	if err != nil {
+		return "", err
+	}
+	if form.Email != "" && !strings.EqualFold(strings.TrimSpace(form.Email), email) {
+		a.detail = "the encrypted form names another account"
+		return "", refuse(policy.BadRequest)
+	}
+	return string(form.Password.Reveal()), nil
+}
+
+// unseal opens a form, or makes one of what came in clear.
+func (a *attempt) unseal(ctx context.Context, password, sealed string) (sealedform.Form, error) {
+	switch encrypt := a.snap.Policy.Settings().SignIn.PasswordEncryption; {
+	case !encrypt && sealed == "":
+		return sealedform.Form{Password: secretOf(password)}, nil
+	case !encrypt, sealed == "":
+		a.detail = "a password in clear while passwords are encrypted, or the other way round"
+		return sealedform.Form{}, refuse(policy.BadRequest)
+	}
+	form, err := a.doors.forms.Open(ctx, sealed)
+	switch {
+	case err == nil:
+		return form, nil
+	case errors.Is(err, sealedform.ErrMalformed), errors.Is(err, sealedform.ErrReplayed), errors.Is(err, sealedform.ErrExpired):
+		a.detail = err.Error()
+		return sealedform.Form{}, refuse(policy.BadRequest)
+	}
+	a.detail = "the encrypted form cannot be opened"
+	return sealedform.Form{}, refuse(policy.StoreUnavailable)
+}
+
+// prove asks the providers in order; the first that says yes is believed. For
+// somebody who has to use a provider elsewhere, as much is done as for nobody.
+func (a *attempt) prove(ctx context.Context, password string) error {
+	email, err := directory.ParseEmail(a.email)
 	if err != nil {
 		email = "" // looked up and hashed like every unknown account
 	}
-	env := signin.Env{Records: a.rt.records, Directory: a.rt.directory, Passwords: a.rt.passwords, Clock: a.app.clock()}
-	for _, p := range a.app.identity {
+	only, glass := a.snap.Policy.ProviderFor(email)
+	if _, redirect := a.providers[only].(signin.RedirectProvider); redirect {
+		a.provider, a.detail = only, "the account signs in with "+only+" only"
+		_, _ = a.rt.passwords.Verify(ctx, "", password)
+		return signin.ErrWrong
+	}
+	env := a.app().env(a.rt)
+	for _, p := range a.identity {
+		if only != "" && p.Name() != only || glass && p.Name() != "local" {
+			continue
+		}
 		a.provider = p.Name()
-		person, err := p.Password(ctx, env, email, a.req.Password)
+		person, err := p.Password(ctx, env, email, password)
 		switch {
 		case err == nil:
 			a.person = &person
+			if glass {
+				a.detail = "break-glass: a password in spite of provider " + a.snap.Policy.Settings().SignIn.Provider
+				a.logger.Warn("break-glass sign-in", zap.String("person", person.ID))
+			}
 			return nil
 		case errors.Is(err, signin.ErrBusy):
 			return &portal.Refusal{Reason: policy.Throttled, RetryAfter: 2 * time.Second}
 		case !errors.Is(err, signin.ErrWrong):
 			a.detail = "the provider could not check the password"
-			a.app.logger.Error("checking a password failed", zap.String("provider", p.Name()), zap.Error(err))
+			a.logger.Error("checking a password failed", zap.String("provider", p.Name()), zap.Error(err))
 			return refuse(policy.StoreUnavailable)
 		}
 	}
 	return signin.ErrWrong
-}
-
-// admit judges the person behind a right password.
-func (a *attempt) admit(ctx context.Context) error {
-	if a.person.Status != records.Active {
-		return refuse(policy.Deactivated)
-	}
-	if v := a.snap.NetworkPerson(network.Client{IP: a.req.IP, SignIn: true, Role: a.person.Role, Email: a.person.Email}); !v.Allowed {
-		a.detail = v.Detail
-		return refuse(policy.IPNotAllowed)
-	}
-	err := a.rt.sessions.Check(ctx, session.Facts{
-		PersonID: a.person.ID, Email: a.person.Email, Role: a.person.Role,
-		Groups: a.snap.Policy.GroupsOf(a.person.Email), IP: a.req.IP,
-	})
-	if err != nil {
-		a.detail = err.Error()
-		return a.app.refusalOf(err)
-	}
-	return nil
-}
-
-// session starts the session.
-func (a *attempt) session(ctx context.Context) (portal.SignInResult, error) {
-	token, s, err := a.rt.sessions.Create(ctx, session.SignIn{
-		PersonID: a.person.ID, Email: a.person.Email, Role: a.person.Role,
-		Groups: a.snap.Policy.GroupsOf(a.person.Email), Kind: session.KindUser,
-		Methods: []string{"pwd"}, IP: a.req.IP.String(), UserAgent: a.req.UserAgent,
-	})
-	if err != nil {
-		a.detail = "the session cannot be started"
-		return portal.SignInResult{}, a.app.refusalOf(err)
-	}
-	return portal.SignInResult{Token: token, Session: a.app.view(s, a.person)}, nil
-}
-
-// report writes the attempt to audit, metrics and log. An attempt that cannot be
-// recorded does not succeed.
-func (a *attempt) report(ctx context.Context, err error) error {
-	reason, decision, result := policy.Allowed, "allow", "ok"
-	if err != nil {
-		decision, reason = "deny", policy.Internal
-		if x, ok := errors.AsType[*portal.Refusal](err); ok {
-			reason = x.Reason
-		}
-		result = string(reason)
-	}
-	metrics.SignIn(a.provider, result)
-	if err != nil {
-		// One stable line for fail2ban and its like; see docs/operations.md.
-		a.app.logger.Named("sign-in").Warn(attempts.FailedLine(a.req.IP, a.req.Email, result))
-	}
-	rec := audit.Record{
-		Kind: "sign_in", RequestID: a.req.RequestID, IP: a.req.IP.String(), IPFlags: a.flags.String(), Host: a.req.Host,
-		Decision: decision, Reason: string(reason), Detail: a.detail, Email: a.claimed(),
-	}
-	if a.person != nil {
-		rec.PersonID, rec.Role = a.person.ID, a.person.Role
-	}
-	if aerr := a.app.act(ctx, rec); aerr != nil && err == nil {
-		return refuse(policy.Unwritable)
-	}
-	return nil
-}
-
-// claimed is the address to be recorded: only one that could be an account, since
-// people type passwords into the wrong field.
-func (a *attempt) claimed() string {
-	email, err := directory.ParseEmail(a.req.Email)
-	if err != nil {
-		return ""
-	}
-	return email
-}
-
-func refuse(r policy.Reason) *portal.Refusal { return &portal.Refusal{Reason: r} }
-
-// SignOut ends a session.
-func (b *backend) SignOut(ctx context.Context, token string, client portal.Client) error {
-	_, rt, err := b.open()
-	if err != nil {
-		return err
-	}
-	s, err := rt.sessions.Lookup(token)
-	switch {
-	case errors.Is(err, session.ErrUnavailable):
-		return refuse(policy.StoreUnavailable)
-	case err != nil:
-		return nil //nolint:nilerr // it has ended already, which is what was wanted
-	}
-	if err := rt.sessions.End(ctx, s.ID, session.ReasonSignedOut); err != nil {
-		return refuse(policy.StoreUnavailable)
-	}
-	return b.app().act(ctx, audit.Record{
-		Kind: "sign_out", RequestID: client.RequestID, PersonID: s.PersonID, Email: s.Email, Role: s.Role,
-		Session: ShortID(s.ID), IP: client.IP.String(), Decision: "allow", Reason: string(policy.Allowed),
-	})
-}
-
-// own returns the session behind a token, for the pages about it.
-func (b *backend) own(token string) (*runtime, *session.Session, *records.Person, error) {
-	_, rt, err := b.open()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	s, err := rt.sessions.Lookup(token)
-	if err != nil {
-		return nil, nil, nil, b.app().refusalOf(err)
-	}
-	p, ok := rt.directory.ByID(s.PersonID)
-	if !ok || p.Status != records.Active {
-		return nil, nil, nil, refuse(policy.Deactivated)
-	}
-	return rt, s, p, nil
-}
-
-// refusalOf turns a failed look-up into what the portal shows.
-func (a *App) refusalOf(err error) *portal.Refusal {
-	var locked *session.LockedError
-	switch {
-	case errors.As(err, &locked) && !a.LockHolds(&locked.Lock):
-		return refuse(policy.NoSession)
-	case errors.As(err, &locked):
-		return &portal.Refusal{Reason: policy.Locked, Message: locked.Lock.Message, Until: locked.Lock.Until}
-	case errors.Is(err, session.ErrExpired):
-		return refuse(policy.SessionExpired)
-	case errors.Is(err, session.ErrIdle):
-		return refuse(policy.SessionIdle)
-	case errors.Is(err, session.ErrNoSession):
-		return refuse(policy.NoSession)
-	}
-	return refuse(policy.StoreUnavailable)
-}
-
-// Session shows the session behind a token; it does not count as activity.
-func (b *backend) Session(_ context.Context, token string) (portal.SessionView, error) {
-	_, s, p, err := b.own(token)
-	if err != nil {
-		return portal.SessionView{}, err
-	}
-	return b.app().view(s, p), nil
-}
-
-// Sessions shows all sessions of the person behind a token.
-func (b *backend) Sessions(_ context.Context, token string) ([]portal.SessionView, error) {
-	rt, s, p, err := b.own(token)
-	if err != nil {
-		return nil, err
-	}
-	var out []portal.SessionView
-	for _, o := range rt.sessions.List(p.ID) {
-		v := b.app().view(o, p)
-		v.Current = o.ID == s.ID
-		out = append(out, v)
-	}
-	return out, nil
-}
-
-// EndSession ends one of the person's own sessions.
-func (b *backend) EndSession(ctx context.Context, token, id string) error {
-	rt, s, p, err := b.own(token)
-	if err != nil {
-		return err
-	}
-	for _, o := range rt.sessions.List(p.ID) {
-		if o.ID == id {
-			if err := rt.sessions.End(ctx, id, session.ReasonSignedOut); err != nil {
-				return refuse(policy.StoreUnavailable)
-			}
-			return b.selfAct(ctx, s, "ended session "+ShortID(id))
-		}
-	}
-	return refuse(policy.RowDenied)
-}
-
-// EndOtherSessions ends all of the person's sessions but this one.
-func (b *backend) EndOtherSessions(ctx context.Context, token string) error {
-	rt, s, p, err := b.own(token)
-	if err != nil {
-		return err
-	}
-	if err := rt.sessions.EndPerson(ctx, p.ID, s.ID); err != nil {
-		return refuse(policy.StoreUnavailable)
-	}
-	return b.selfAct(ctx, s, "ended all other sessions")
-}
-
-func (b *backend) selfAct(ctx context.Context, s *session.Session, detail string) error {
-	return b.app().act(ctx, audit.Record{
-		Kind: "session", PersonID: s.PersonID, Email: s.Email, Role: s.Role, Session: ShortID(s.ID),
-		RequestID: portal.ClientFrom(ctx).RequestID, IP: portal.ClientFrom(ctx).IP.String(),
-		Decision: "allow", Reason: string(policy.Allowed), Detail: detail,
-	})
-}
-
-// PasswordRules says what a new password must look like.
-func (b *backend) PasswordRules() []string {
-	p := b.app().passwordPolicy()
-	rules := []string{fmt.Sprintf("%d to %d characters.", p.MinLength, p.MaxLength)}
-	for _, r := range []struct {
-		least int
-		what  string
-	}{{p.MinUpper, "upper-case letters"}, {p.MinLower, "lower-case letters"}, {p.MinDigits, "digits"}, {p.MinSpecial, "special characters"}} {
-		if r.least > 0 {
-			rules = append(rules, fmt.Sprintf("At least %d %s.", r.least, r.what))
-		}
-	}
-	if p.ForbidPersonal {
-		rules = append(rules, "No part of your name or e-mail address.")
-	}
-	return rules
-}
-
-// view is what a person sees of a session of theirs.
-func (a *App) view(s *session.Session, p *records.Person) portal.SessionView {
-	idle, absolute := a.Sessions().Remaining(s)
-	now := a.clock().Now()
-	v := portal.SessionView{
-		ID: s.ID, Email: p.Email, Name: p.Name, Role: p.Role, Created: s.Created, LastSeen: s.LastSeen, IP: s.IP, UserAgent: s.UserAgent,
-	}
-	if idle > 0 {
-		v.IdleEnds = now.Add(idle)
-	}
-	if absolute > 0 {
-		v.Expires = now.Add(absolute)
-	}
-	return v
 }

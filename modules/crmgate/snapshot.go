@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/crmgate/crmgate/modules/internal/network"
+	"github.com/crmgate/crmgate/modules/internal/password"
 	"github.com/crmgate/crmgate/modules/internal/watchfile"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/maps"
@@ -29,6 +31,8 @@ type Snapshot struct {
 	Policy *policy.Set
 	Source []byte // the policy as written
 	engine *network.Engine
+
+	breached *password.Breached
 }
 
 // Network judges an address before the person is known.
@@ -94,6 +98,8 @@ type compiled struct {
 	source []byte
 	set    *policy.Set
 	rules  *network.Rules
+
+	breached *password.Breached // nil: none
 }
 
 // policyFile watches the policy; without one the defaults hold for good.
@@ -143,11 +149,30 @@ func (a *App) compile(name string, source []byte) (*compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compiling policy: %w", err)
 	}
+	if err := a.checkPolicy(set); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	breached, err := openBreached(name, set.Settings().Password.Breached)
+	if err != nil {
+		return nil, fmt.Errorf("%s: settings.password.breached: %w", name, err)
+	}
 	rules, err := network.NewRules(rulesConfig(set.Settings().Network))
 	if err != nil {
 		return nil, fmt.Errorf("compiling network rules: %w", err)
 	}
-	return &compiled{source: source, set: set, rules: rules}, nil
+	return &compiled{source: source, set: set, rules: rules, breached: breached}, nil
+}
+
+// openBreached opens the list of stolen passwords a policy names; a relative name
+// is beside the policy.
+func openBreached(policyFile, file string) (*password.Breached, error) {
+	if file == "" {
+		return nil, nil
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(filepath.Dir(policyFile), file)
+	}
+	return password.OpenBreached(file)
 }
 
 // rulesConfig translates the policy's network settings.
@@ -177,7 +202,7 @@ func good(file string) { metrics.reloads.WithLabelValues(file).Set(1) }
 // install makes a compiled policy the one decisions are made by.
 func (a *App) install(c *compiled) {
 	a.engine.SetRules(c.rules)
-	a.snapshot.Store(&Snapshot{Map: a.resources, Policy: c.set, Source: c.source, engine: a.engine})
+	a.snapshot.Store(&Snapshot{Map: a.resources, Policy: c.set, Source: c.source, engine: a.engine, breached: c.breached})
 }
 
 // swapped installs a policy that replaced a running one. Streams and sockets that

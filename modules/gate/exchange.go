@@ -39,6 +39,10 @@ type exchange struct {
 	apiKey   bool
 	discreet bool // carries credentials: to be left out of Caddy's logs
 	session  *session.Session
+	ended    string // token of the session the request came with, when it has ended
+	// replay sends another request through the whole gate, from the first stage, as
+	// if its client had sent it just now.
+	replay func(w http.ResponseWriter, r *http.Request) error
 
 	audited bool
 }

@@ -92,6 +92,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // ServeHTTP runs the stages and, if none refused, the rest of the route.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := h.begin(w, r)
+	x.replay = func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) }
 	if done := h.judge(x); done {
 		x.finish()
 		return nil

@@ -207,6 +207,7 @@ func hygiene(x *exchange) step {
 
 // identity says to the CRM who asks, and fixes what may be sent.
 func identity(x *exchange) step {
+	x.d.Client = x.ip
 	err := x.app.Bridge(x.r.Context(), x.d, &x.req)
 	if err != nil {
 		return x.refuse(crmgate.ReasonOf(err), err.Error())

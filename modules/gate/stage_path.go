@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/portal"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -83,9 +84,7 @@ func ownPages(x *exchange) step {
 	if x.req.Path == own+"/jwks.json" {
 		x.app.ServeJWKS(x.w, x.r)
 	} else {
-		ctx := portal.WithClient(x.r.Context(), portal.Client{
-			IP: x.ip, UserAgent: x.r.UserAgent(), RequestID: x.d.RequestID, Host: x.r.Host,
-		})
+		ctx := crmgate.WithReplay(portal.WithClient(x.r.Context(), x.client()), x.replay)
 		x.app.Portal().ServeHTTP(x.w, x.r.WithContext(ctx))
 	}
 	x.d.Allow, x.d.Reason = true, policy.AllowedPublic

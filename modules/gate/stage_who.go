@@ -49,6 +49,7 @@ func who(x *exchange) step {
 	}
 	s, err := x.app.Sessions().Lookup(token)
 	if err != nil {
+		x.ended = token
 		return x.sessionFailed(err)
 	}
 	person, ok := x.app.Directory().ByID(s.PersonID)
@@ -83,6 +84,9 @@ func (x *exchange) sessionFailed(err error) step {
 // everywhere else.
 func (x *exchange) unknown(reason policy.Reason, detail string) step {
 	if x.route == nil || !x.route.MayBePublic() {
+		if x.keepForm(reason, detail) {
+			return stop
+		}
 		return x.refuse(reason, detail)
 	}
 	if !x.route.Undecided() {
@@ -94,6 +98,9 @@ func (x *exchange) unknown(reason policy.Reason, detail string) step {
 	}
 	ops, err := x.route.Operations(&x.req)
 	if err != nil || !allPublic(ops) {
+		if x.keepForm(reason, detail) {
+			return stop
+		}
 		return x.refuse(reason, detail)
 	}
 	return proceed

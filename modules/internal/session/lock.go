@@ -62,6 +62,14 @@ func (l *Lock) Holds(now time.Time) bool {
 	return !l.Instant() && (l.Until.IsZero() || now.Before(l.Until))
 }
 
+// Matches says whether the lock is aimed at these facts, whether it holds now or
+// not.
+func (l *Lock) Matches(f Facts) bool {
+	held := *l
+	held.Until = time.Time{}
+	return newLockIndex(map[string]*Lock{"": &held}).match(&f, time.Time{}, l.At).hold != nil
+}
+
 // ends says whether the lock is the end of a session made at this time.
 func (l *Lock) ends(created time.Time) bool {
 	return (l.Ends || l.Instant()) && !created.IsZero() && !created.After(l.At)
