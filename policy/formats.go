@@ -15,7 +15,7 @@ import (
 // not when an answer has come.
 func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	switch resp.Format {
-	case resource.FormatNDJSON, resource.FormatJSONSeq, resource.FormatSSE:
+	case resource.FormatNDJSON, resource.FormatJSONSeq, resource.FormatSSE, resource.FormatMultipart:
 		return p.MaxRows == 0 || t.root.Record != nil // a cap counts documents
 	case resource.FormatCSV:
 		p.Table = tableOf(resp.Table)

@@ -51,7 +51,8 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 		{"{format: xml}", yes, no},
 		{"{format: xml, records: {at: /}}", no, no},
 		{"{format: xml, records: {at: /rows, style: matrix, columns: {at: /cols}}}", no, no},
-		{"{format: multipart, records: {at: /*}}", no, no},
+		{"{format: multipart, records: {at: /*}}", yes, yes},
+		{"{format: xlsx, records: {at: /*}}", no, no},
 		{"{format: opaque}", no, no},
 	} {
 		m, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", c.response, 1)))

@@ -62,8 +62,8 @@ type masked struct {
 	closers closers
 }
 
-// open starts rewriting a body.
-func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, src io.Reader, closers ...io.Closer) *masked {
+// open starts rewriting a body that calls itself contentType.
+func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, contentType string, src io.Reader, closers ...io.Closer) *masked {
 	pool := m.pool(p)
 	limits := jsonmask.Limits{Pushed: d.Pushed, Hold: holdTotals}
 	e, ok := pool.Get().(engine)
@@ -71,6 +71,11 @@ func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, src io.Reader, closers
 		e.Reset(p, d.Viewer, limits)
 	} else {
 		e = formatOf(p).engine(p, d.Viewer, limits)
+	}
+	if h, ok := e.(headed); ok {
+		if err := h.Header(contentType); err != nil {
+			return &masked{Reader: failed{err}, engine: e, pool: pool, facts: &d.Facts, closers: closers}
+		}
 	}
 	return &masked{Reader: e.Reader(src), engine: e, pool: pool, facts: &d.Facts, closers: closers}
 }
@@ -98,6 +103,12 @@ func (b *masked) Close() error {
 	b.engine, b.Reader = nil, ended{}
 	return b.closers.Close()
 }
+
+// failed is the reader of a body that cannot be read at all.
+type failed struct{ err error }
+
+// Read says why.
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
 // ended is the reader of a body that was closed.
 type ended struct{}

@@ -25,6 +25,11 @@ type engine interface {
 	Stats() jsonmask.Stats
 }
 
+// headed is an engine that must know how the answer calls itself.
+type headed interface {
+	Header(contentType string) error
+}
+
 // format is how bodies of one format are asked for, recognised and rewritten.
 type format struct {
 	accept string   // what the CRM is asked for
@@ -49,6 +54,9 @@ var formats = map[plan.Format]*format{
 	plan.NDJSON:  {accept: "application/x-ndjson, application/jsonl, application/json;q=0.5", engine: newFramed},
 	plan.JSONSeq: {accept: "application/json-seq", engine: newFramed},
 	plan.SSE:     {accept: "text/event-stream", types: []string{"text/event-stream"}, live: true, engine: newFramed},
+	plan.Multipart: {accept: "multipart/mixed, multipart/parallel;q=0.5", engine: newFramed, types: []string{
+		"multipart/mixed", "multipart/parallel", "multipart/related",
+	}},
 	plan.CSV: {accept: "text/csv", engine: newCSV, types: []string{
 		"text/csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values", "text/plain",
 		"application/vnd.ms-excel", "application/octet-stream",

@@ -120,7 +120,7 @@ func plainBody(res *http.Response) (io.ReadCloser, error) {
 // what follows is streamed, and a failure then cuts the connection. Of a format
 // that is live nothing is waited for.
 func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.ReadCloser, d *crmgate.Decision, p *plan.Plan) *http.Response {
-	body := t.maskers.open(p, d, plain, plain, res.Body)
+	body := t.maskers.open(p, d, res.Header.Get("Content-Type"), plain, plain, res.Body)
 	if formatOf(p).live {
 		out.Body, out.ContentLength = body, -1
 		d.Facts.Sent = true

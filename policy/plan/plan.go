@@ -136,14 +136,15 @@ type Format string
 // is an element of the root, an element or attribute of XML is a member by its
 // local name.
 const (
-	JSON    Format = "json"
-	NDJSON  Format = "ndjson"   // a JSON document a line
-	JSONSeq Format = "json_seq" // JSON documents, each behind a record separator (RFC 7464)
-	SSE     Format = "sse"      // events whose data are JSON documents
-	CSV     Format = "csv"
-	XML     Format = "xml"
-	NoBody  Format = "none"
-	Opaque  Format = "opaque" // bytes nobody reads: files, images, pages without records
+	JSON      Format = "json"
+	NDJSON    Format = "ndjson"    // a JSON document a line
+	JSONSeq   Format = "json_seq"  // JSON documents, each behind a record separator (RFC 7464)
+	SSE       Format = "sse"       // events whose data are JSON documents
+	Multipart Format = "multipart" // parts that are JSON documents each
+	CSV       Format = "csv"
+	XML       Format = "xml"
+	NoBody    Format = "none"
+	Opaque    Format = "opaque" // bytes nobody reads: files, images, pages without records
 )
 
 // Table says how rows of text are written.

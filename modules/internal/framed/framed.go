@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package framed rewrites bodies that are a row of JSON documents: lines
-// (NDJSON), JSON text sequences (RFC 7464) and server-sent events. Each document
+// (NDJSON), JSON text sequences (RFC 7464), server-sent events and the parts of
+// a multipart body. Each document
 // is rewritten by the plan as jsonmask does it; a document that holds a record
 // the viewer may not see goes with everything that belongs to it.
 //
@@ -62,8 +63,8 @@ type framing interface {
 	rewrite(m *Masker, frame []byte) error
 }
 
-// New returns a masker for a plan of the formats NDJSON, JSONSeq or SSE; any
-// other is read as NDJSON.
+// New returns a masker for a plan of the formats NDJSON, JSONSeq, SSE or
+// Multipart; any other is read as NDJSON.
 func New(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) *Masker {
 	m := &Masker{}
 	m.Reset(p, v, l)
@@ -86,6 +87,8 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 		m.frame = events{}
 	case plan.JSONSeq:
 		m.frame = sequence{}
+	case plan.Multipart:
+		m.frame = &parts{}
 	default:
 		m.frame = lines{}
 	}
@@ -163,6 +166,9 @@ func (m *Masker) advance() error {
 	case done > 0:
 		return nil
 	case m.final:
+		if p, is := m.frame.(*parts); is && !p.closed {
+			return fmt.Errorf("%w: a body without its last delimiter", ErrFrame)
+		}
 		return io.EOF
 	case len(m.in) > m.most:
 		return m.tooLong()

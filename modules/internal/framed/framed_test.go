@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"mime/multipart"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -43,6 +44,9 @@ var viewer = &plan.Viewer{Own: map[string]struct{}{"u1": {}}, Group: map[string]
 
 func run(p *plan.Plan, body string, wrap func(io.Reader) io.Reader) (string, jsonmask.Stats, error) {
 	m := New(p, viewer, jsonmask.Limits{})
+	if err := m.Header("multipart/mixed; boundary=b"); err != nil {
+		return "", jsonmask.Stats{}, err
+	}
 	var src io.Reader = strings.NewReader(body)
 	if wrap != nil {
 		src = wrap(src)
@@ -99,6 +103,24 @@ func TestBodies(t *testing.T) {
 		{"empty data", plan.SSE, false, "data\n\ndata: \n\n", "data\n\ndata: \n\n"},
 		{"a byte order mark in front of events", plan.SSE, false, "\xEF\xBB\xBFdata: " + mine + "\n\n", "data: " + masked + "\n\n"},
 		{"an event that is not UTF-8", plan.SSE, false, "id: \xff\ndata: {}\n\n", ""},
+
+		{"parts", plan.Multipart, false, "junk 9812345670\r\n--b\r\nContent-Type: application/json\r\nContent-Id: 1\r\n\r\n" + mine + "\r\n--b\r\n\r\n" + mine + "\r\n--b--\r\n9812345670", "--b\r\nContent-Type: application/json\r\nContent-Id: 1\r\n\r\n" + masked + "\r\n--b\r\n\r\n" + masked + "\r\n--b--\r\n"},
+		{"lines by LF", plan.Multipart, false, "--b\n\n" + mine + "\n--b-- \n", "--b\n\n" + masked + "\n--b-- \n"},
+		{"a part over several lines", plan.Multipart, false, "--b\r\n\r\n{\r\n\"id\": 1\r\n}\r\n--b--", "--b\r\n\r\n{\r\n\"id\": 1\r\n}\r\n--b--"},
+		{"header fields that tell", plan.Multipart, false, "--b\r\nX-Phone: 9812345670\r\nContent-Length: 98\r\nContent-Id: 9812345670\r\nContent-Type: application/vnd.x+json\r\n\r\n{}\r\n--b--\r\n", "--b\r\nContent-Type: application/vnd.x+json\r\n\r\n{}\r\n--b--\r\n"},
+		{"a part of another's record", plan.Multipart, true, "--b\r\n\r\n" + yours + "\r\n--b\r\nContent-Id: 2\r\n\r\n" + mine + "\r\n--b--\r\n", "--b\r\nContent-Id: 2\r\n\r\n" + masked + "\r\n--b--\r\n"},
+		{"an empty part", plan.Multipart, false, "--b\r\n\r\n\r\n--b--\r\n", "--b\r\n\r\n\r\n--b--\r\n"},
+		{"parts without an end", plan.Multipart, false, "--b\r\n\r\n" + mine + "\r\n--b\r\n\r\n" + mine + "\r\n", ""},
+		{"a body that is no parts", plan.Multipart, false, mine, ""},
+		{"an empty body", plan.Multipart, false, " ", ""},
+		{"almost a delimiter", plan.Multipart, false, "--b\r\n\r\n{}\r\n--bc\r\n" + mine + "\r\n--b--\r\n", ""},
+		{"a part that is text", plan.Multipart, false, "--b\r\nContent-Type: text/plain\r\n\r\n9812345670\r\n--b--\r\n", ""},
+		{"a part that is text and does not say so", plan.Multipart, false, "--b\r\n\r\n+91 9812345670\r\n--b--\r\n", ""},
+		{"a part in base64", plan.Multipart, false, "--b\r\nContent-Transfer-Encoding: base64\r\n\r\neyJQaG9uZSI6IjEifQ==\r\n--b--\r\n", ""},
+		{"a part in gzip", plan.Multipart, false, "--b\r\ncontent-encoding: gzip\r\n\r\n{}\r\n--b--\r\n", ""},
+		{"a part in UTF-16", plan.Multipart, false, "--b\r\nContent-Type: application/json; charset=utf-16\r\n\r\n{}\r\n--b--\r\n", ""},
+		{"a folded header", plan.Multipart, false, "--b\r\nContent-Type: application/json;\r\n charset=utf-16\r\n\r\n{}\r\n--b--\r\n", ""},
+		{"a part that is all header", plan.Multipart, false, "--b\r\nContent-Id: 1\r\n--b--\r\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := leads(c.format, c.rows)
@@ -184,18 +206,24 @@ func TestReset(t *testing.T) {
 // FuzzFramed holds the framing to splitting the body, rewriting every document by
 // itself, and joining again; and any chunking to the same bytes.
 func FuzzFramed(f *testing.F) {
-	for _, s := range []string{mine + "\n" + yours + "\n", "\x1e" + mine + "\n\x1e" + yours, "id: 1\ndata: " + mine + "\n\n: x\r\n\r\ndata: {}\r\r", "data:{\ndata:}\n\n"} {
-		for format := range byte(3) {
+	for _, s := range []string{mine + "\n" + yours + "\n", "\x1e" + mine + "\n\x1e" + yours, "id: 1\ndata: " + mine + "\n\n: x\r\n\r\ndata: {}\r\r", "data:{\ndata:}\n\n", "--b\r\n\r\n" + mine + "\r\n--b--"} {
+		for format := range byte(4) {
 			f.Add([]byte(s), format, uint8(3))
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, format, size uint8) {
-		formats := []plan.Format{plan.NDJSON, plan.JSONSeq, plan.SSE}
-		p := leads(formats[int(format)%3], true)
+		formats := []plan.Format{plan.NDJSON, plan.JSONSeq, plan.SSE, plan.Multipart}
+		p := leads(formats[int(format)%4], true)
 		got, _, err := run(p, string(body), nil)
 		slow, _, slowErr := run(p, string(body), func(r io.Reader) io.Reader { return &pieces{r, int(size)%5 + 1} })
 		if got != slow || (err == nil) != (slowErr == nil) {
 			t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
+		}
+		if p.Format == plan.Multipart {
+			if err == nil {
+				compareParts(t, p, string(body), got)
+			}
+			return
 		}
 		body = bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))
 		want, ok := oracle(p, string(body))
@@ -283,3 +311,53 @@ func documents(f plan.Format, body string) ([]string, bool) {
 }
 
 func validEvents(body string) bool { return strings.ToValidUTF8(body, "\x00bad") == body }
+
+// compareParts reads both bodies with mime/multipart.
+func compareParts(t *testing.T, p *plan.Plan, body, got string) {
+	var want []string
+	in, readable := readParts(t, body)
+	if !readable {
+		return
+	}
+	for _, d := range in {
+		if blank([]byte(d)) {
+			want = append(want, d)
+			continue
+		}
+		out, err := jsonmask.New(p, viewer, jsonmask.Limits{}).Append(nil, []byte(d))
+		if errors.Is(err, jsonmask.ErrNotVisible) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("a part is let through that cannot be read: %v\n%q", err, d)
+		}
+		want = append(want, string(out))
+	}
+	if has, _ := readParts(t, got); strings.Join(has, "\x00") != strings.Join(want, "\x00") {
+		t.Fatalf("got %q\nwant %q", has, want)
+	}
+}
+
+// readParts returns false for header fields that mime/multipart is stricter about
+// and that do not go out.
+func readParts(t *testing.T, body string) ([]string, bool) {
+	var out []string
+	r := multipart.NewReader(strings.NewReader(body), "b")
+	for {
+		part, err := r.NextRawPart()
+		if err == io.EOF {
+			return out, true
+		}
+		if err != nil {
+			if strings.Contains(err.Error(), "header") {
+				return nil, false
+			}
+			t.Fatalf("mime/multipart cannot read what was accepted: %v\n%q", err, body)
+		}
+		b, err := io.ReadAll(part)
+		if err != nil {
+			t.Fatalf("mime/multipart cannot read what was accepted: %v\n%q", err, body)
+		}
+		out = append(out, string(b))
+	}
+}
