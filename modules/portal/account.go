@@ -26,8 +26,8 @@ type accountView struct {
 	Second            factorsBlock
 }
 
-// done are the sentences of the account page after an act, by the query's "done".
-var done = map[string]string{
+// doneTexts are the sentences of the account page after an act, by the query's "done".
+var doneTexts = map[string]string{
 	"ended":    "The session was ended.",
 	"others":   "All other sessions were ended.",
 	"added":    "It was added. From now on it can be your second step.",
@@ -37,8 +37,8 @@ var done = map[string]string{
 	"password": "Your password was changed. You were signed out everywhere else.",
 }
 
-// undone are those of an act that did not happen.
-var undone = map[string]string{
+// undoneTexts are those of an act that did not happen.
+var undoneTexts = map[string]string{
 	"over":        "Setting it up took too long. Start again.",
 	"unconfirmed": "It was not confirmed that it is you, so nothing was changed.",
 }
@@ -130,7 +130,7 @@ func (p *Portal) showAccount(w http.ResponseWriter, r *http.Request) {
 	}
 	v := accountView{
 		base: p.base(r, "Your account"), Name: cur.Name, Email: cur.Email, Role: roleName(cur.Role),
-		Second: second, Password: p.opts.Passwords != nil, Done: done[r.URL.Query().Get("done")], Problem: undone[r.URL.Query().Get("done")],
+		Second: second, Password: p.opts.Passwords != nil, Done: doneTexts[r.URL.Query().Get("done")], Problem: undoneTexts[r.URL.Query().Get("done")],
 	}
 	if !v.Password {
 		v.Rules = p.backend.PasswordRules()

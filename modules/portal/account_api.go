@@ -6,8 +6,6 @@ package portal
 import (
 	"net/http"
 	"strings"
-
-	"github.com/crmgate/crmgate/policy"
 )
 
 // apiTicket returns the right a call acts by: the step an app names, else the
@@ -200,59 +198,4 @@ func (p *Portal) apiDevices(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	writeJSON(w, r, http.StatusOK, out)
-}
-
-// apiRules returns what a new password must meet.
-func (p *Portal) apiRules(w http.ResponseWriter, r *http.Request) {
-	rules, err := p.opts.Passwords.Rules(r.Context())
-	if err != nil {
-		p.refuse(w, r, asJSON, p.backendRefusal(r, err))
-		return
-	}
-	if rules == nil {
-		rules = []Rule{}
-	}
-	writeJSON(w, r, http.StatusOK, struct {
-		Rules []Rule `json:"rules"`
-	}{rules})
-}
-
-// apiCheck judges a password somebody is thinking of. Where passwords are taken
-// encrypted only it is not there at all: a page would send each letter in clear.
-func (p *Portal) apiCheck(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Password string `json:"password"`
-		Link     string `json:"link"`
-	}
-	if !p.readJSON(w, r, &in) {
-		return
-	}
-	e, err := p.entrances(r.Context())
-	switch {
-	case err != nil:
-		p.refuse(w, r, asJSON, p.backendRefusal(r, err))
-		return
-	case e.Encrypt:
-		p.fail(w, r, asJSON, faultNotFound)
-		return
-	case !finePassword(in.Password, "") || in.Link != "" && !usableToken(in.Link):
-		p.refuse(w, r, asJSON, Refusal{Reason: policy.BadRequest})
-		return
-	}
-	t := Ticket{Link: in.Link}
-	if in.Link == "" {
-		var ok bool
-		if t, ok = p.apiTicket(w, r); !ok {
-			return
-		}
-	}
-	c, err := p.opts.Passwords.CheckPassword(r.Context(), t, in.Password)
-	if err != nil {
-		p.refuse(w, r, asJSON, p.backendRefusal(r, err))
-		return
-	}
-	writeJSON(w, r, http.StatusOK, struct {
-		Score int    `json:"score"`
-		Rules []Rule `json:"rules"`
-	}{c.Score, c.Rules})
 }

@@ -52,11 +52,11 @@ func fineEmail(s string) bool {
 
 // finePassword says whether exactly one of a password in clear and a sealed one is
 // there, and within its limits.
-func finePassword(clear, sealed string) bool {
+func finePassword(plain, sealed string) bool {
 	if sealed != "" {
-		return clear == "" && len(sealed) <= maxSealed && compact(sealed)
+		return plain == "" && len(sealed) <= maxSealed && compact(sealed)
 	}
-	return clear != "" && len(clear) <= maxPassword && utf8.ValidString(clear)
+	return plain != "" && len(plain) <= maxPassword && utf8.ValidString(plain)
 }
 
 // compact says whether s has the letters of a compact JWE.

@@ -5,6 +5,7 @@ package portal
 
 import (
 	"encoding/xml"
+	"errors"
 	"html/template"
 	"io"
 	"net/http"
@@ -227,7 +228,7 @@ func safeSVG(src string) template.HTML {
 	depth, first := 0, true
 	for {
 		token, err := d.Token()
-		if err == io.EOF && depth == 0 && !first {
+		if errors.Is(err, io.EOF) && depth == 0 && !first {
 			return template.HTML(out.String()) //nolint:gosec // put together here from checked parts
 		}
 		if err != nil {

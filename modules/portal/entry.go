@@ -27,13 +27,13 @@ func (p *Portal) entrances(ctx context.Context) (Entrances, error) {
 // checkSealing refuses a password in clear where only encrypted ones are taken, an
 // encrypted one where nobody can read it, and both at once. It is asked for every
 // body that holds a password, before anything looks at it.
-func (p *Portal) checkSealing(r *http.Request, clear, sealed string) *Refusal {
+func (p *Portal) checkSealing(r *http.Request, plain, sealed string) *Refusal {
 	e, err := p.entrances(r.Context())
 	if err != nil {
 		x := p.backendRefusal(r, err)
 		return &x
 	}
-	if e.Encrypt && clear != "" || !e.Encrypt && sealed != "" || len(sealed) > maxSealed {
+	if e.Encrypt && plain != "" || !e.Encrypt && sealed != "" || len(sealed) > maxSealed {
 		return &Refusal{Reason: policy.BadRequest}
 	}
 	return nil

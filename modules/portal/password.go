@@ -103,21 +103,6 @@ func (p *Portal) showAgain(w http.ResponseWriter, r *http.Request, v passwordVie
 	return true
 }
 
-// refuseChange is a refused change for programs: a problem document, which names
-// the rules.
-func (p *Portal) refuseChange(w http.ResponseWriter, r *http.Request, x Refusal) {
-	if x.weak == nil {
-		if x.Reason == policy.BadRequest {
-			x.detail = ""
-		}
-		p.refuse(w, r, asJSON, x)
-		return
-	}
-	writeProblem(w, r, problem{
-		status: http.StatusUnprocessableEntity, text: weakText, reason: "weak_password", shape: ErrorShape{"rules": x.weak.Rules},
-	})
-}
-
 // passwordPage is the page of a change somebody chose.
 func (p *Portal) passwordPage(r *http.Request, s SessionView) (passwordView, *Refusal) {
 	v, x := p.newPassword(r, "Change password")
@@ -240,26 +225,4 @@ func (p *Portal) postStepPassword(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.stepRefused(w, r, *x)
-}
-
-// apiChange changes the password of a session, or the one that is due.
-func (p *Portal) apiChange(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Old    string `json:"password"`
-		New    string `json:"new_password"`
-		Sealed string `json:"sealed"`
-	}
-	if !p.readJSON(w, r, &in) {
-		return
-	}
-	t, ok := p.apiTicket(w, r)
-	if !ok {
-		return
-	}
-	res, x := p.changeWith(w, r, t, PasswordChange{Old: in.Old, New: in.New, Sealed: in.Sealed})
-	if x != nil {
-		p.refuseChange(w, r, *x)
-		return
-	}
-	writeJSON(w, r, http.StatusOK, p.resultJSON(res))
 }
