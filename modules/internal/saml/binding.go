@@ -24,8 +24,7 @@ import (
 // relay state.
 const maxForm = 512 << 10
 
-// postForm reads the form of a POST and returns one parameter of it. One that is
-// there twice is refused.
+// postForm reads the form of a POST; a parameter that is there twice is refused.
 func postForm(r *http.Request) error {
 	if r.PostForm == nil && r.Body != nil {
 		r.Body = http.MaxBytesReader(nil, r.Body, maxForm)

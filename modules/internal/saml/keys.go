@@ -67,11 +67,11 @@ func pairFromDER(cert, key []byte) (*keyPair, error) {
 	if err != nil {
 		return nil, errors.New("the certificate cannot be read")
 	}
-	any, err := x509.ParsePKCS8PrivateKey(key)
+	parsed, err := x509.ParsePKCS8PrivateKey(key)
 	if err != nil {
 		return nil, errors.New("the key cannot be read; an RSA key that is not encrypted is needed")
 	}
-	k, ok := any.(*rsa.PrivateKey)
+	k, ok := parsed.(*rsa.PrivateKey)
 	if !ok || k.N.BitLen() < minKeyBits {
 		return nil, fmt.Errorf("the key is no RSA key of at least %d bits", minKeyBits)
 	}

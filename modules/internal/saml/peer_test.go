@@ -132,7 +132,7 @@ func readForm(t *testing.T, page string) (action string, form url.Values) {
 	}
 }
 
-// go to the provider with what Begin or Leave said, and sign in when it asks.
+// open goes to the provider with what Begin or Leave said, and signs in when it asks.
 func (b *browser) open(next signin.Next, login string) {
 	b.t.Helper()
 	var res *http.Response
@@ -161,8 +161,8 @@ func (b *browser) open(next signin.Next, login string) {
 	}
 }
 
-// real is a bench whose provider is the peer, on the machine's clock.
-func real(t *testing.T, peer *testpeer.SSP, name string, change func(*Config)) *bench {
+// against is a bench whose provider is the peer, on the machine's clock.
+func against(t *testing.T, peer *testpeer.SSP, name string, change func(*Config)) *bench {
 	b := newBench(t, func(c *Config) {
 		c.Name, c.Metadata = name, peer.Metadata
 		if change != nil {
@@ -175,7 +175,7 @@ func real(t *testing.T, peer *testpeer.SSP, name string, change func(*Config)) *
 
 const realFlow = "0123456789012345678901234567890123456789012"
 
-// signIn is a whole sign-in, and what the gate makes of the answer.
+// signInReal is a whole sign-in, and what the gate makes of the answer.
 func (b *bench) signInReal(br *browser, login string, fresh bool) (signin.Proof, error) {
 	b.t.Helper()
 	next, data, err := b.p.Begin(b.t.Context(), b.env, signin.Flow{ID: realFlow, Fresh: fresh})
@@ -196,7 +196,7 @@ func TestRealProviderSignsIn(t *testing.T) {
 	for name := range services {
 		for _, binding := range []Binding{BindingRedirect, BindingPOST} {
 			t.Run(name+" by "+string(binding), func(t *testing.T) {
-				b := real(t, peer, name, func(c *Config) { c.Binding, c.Thumbprints = binding, []string{hex.EncodeToString(pin[:])} })
+				b := against(t, peer, name, func(c *Config) { c.Binding, c.Thumbprints = binding, []string{hex.EncodeToString(pin[:])} })
 				got, err := b.signInReal(newBrowser(t), "sally", false)
 				if name == "unsigned" || name == "sha1" {
 					if !denied(err) || got.Email != "" {
@@ -217,7 +217,7 @@ func TestRealProviderSignsIn(t *testing.T) {
 
 func TestRealProviderIsAskedAgain(t *testing.T) {
 	peer := startPeer(t)
-	b, br := real(t, peer, "both", nil), newBrowser(t)
+	b, br := against(t, peer, "both", nil), newBrowser(t)
 	first, err := b.signInReal(br, "sally", false)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestRealProviderIsAskedAgain(t *testing.T) {
 func TestRealProviderAddressesThatAreNone(t *testing.T) {
 	peer := startPeer(t)
 	for _, login := range []string{"two", "evil"} {
-		if got, err := real(t, peer, "both", nil).signInReal(newBrowser(t), login, false); !denied(err) {
+		if got, err := against(t, peer, "both", nil).signInReal(newBrowser(t), login, false); !denied(err) {
 			t.Errorf("%s signs in as %q: %v", login, got.Email, err)
 		}
 	}
@@ -245,7 +245,7 @@ func TestRealProviderAddressesThatAreNone(t *testing.T) {
 func TestRealProviderBeginsTheSignIn(t *testing.T) {
 	peer := startPeer(t)
 	for _, on := range []bool{false, true} {
-		b, br := real(t, peer, "both", func(c *Config) { c.IDPInitiated = on }), newBrowser(t)
+		b, br := against(t, peer, "both", func(c *Config) { c.IDPInitiated = on }), newBrowser(t)
 		br.open(signin.Next{URL: peer.Initiated(url.QueryEscape(origin + signin.SSOPath("both", "metadata")))}, "mark")
 		r := answerRequest(br.form)
 		if id, err := b.p.FlowID(r); err != nil || id != "" {
@@ -265,7 +265,7 @@ func TestRealProviderBeginsTheSignIn(t *testing.T) {
 
 func TestRealProviderSignedOutFromTheGate(t *testing.T) {
 	peer := startPeer(t)
-	b, br := real(t, peer, "both", nil), newBrowser(t)
+	b, br := against(t, peer, "both", nil), newBrowser(t)
 	proof, err := b.signInReal(br, "sally", false)
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestRealProviderSignedOutFromTheGate(t *testing.T) {
 
 func TestRealProviderSignsOut(t *testing.T) {
 	peer := startPeer(t)
-	b, br := real(t, peer, "both", nil), newBrowser(t)
+	b, br := against(t, peer, "both", nil), newBrowser(t)
 	proof, err := b.signInReal(br, "sally", false)
 	if err != nil {
 		t.Fatal(err)
@@ -310,7 +310,7 @@ func TestRealProviderSignsOut(t *testing.T) {
 func TestRealProviderMetadata(t *testing.T) {
 	peer := startPeer(t)
 	pin := sha1.Sum(peer.Certificate.Raw)
-	b := real(t, peer, "both", func(c *Config) { c.MetadataThumbprints = []string{hex.EncodeToString(pin[:])} })
+	b := against(t, peer, "both", func(c *Config) { c.MetadataThumbprints = []string{hex.EncodeToString(pin[:])} })
 	checks, err := b.p.Probe(t.Context(), clock.System{})
 	if err != nil || !strings.Contains(strings.Join([]string{checks[1].Detail}, ""), testpeer.SSPEntityID) {
 		t.Errorf("%v, %v", checks, err)
@@ -322,7 +322,7 @@ func TestRealProviderMetadata(t *testing.T) {
 func TestRealProviderThroughTheFlowHandler(t *testing.T) {
 	peer := startPeer(t)
 	for _, binding := range []Binding{BindingRedirect, BindingPOST} {
-		b := real(t, peer, "gcm", func(c *Config) { c.Binding = binding })
+		b := against(t, peer, "gcm", func(c *Config) { c.Binding = binding })
 		var done []sso.Finished
 		h, err := sso.New(sso.Options{
 			Providers: []signin.RedirectProvider{b.p},

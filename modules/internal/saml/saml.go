@@ -41,7 +41,7 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/signin"
 )
 
-// The claim ADFS gives a mail address under.
+// ClaimEmail is the claim ADFS gives a mail address under.
 const ClaimEmail = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"
 
 // The name identifier formats worth asking for.

@@ -24,8 +24,9 @@ import (
 // How often the provider's metadata is asked for at most.
 const (
 	fetchTimeout = 10 * time.Second
-	// retryGap is the time between two tries while there is no metadata at all.
-	retryGap = 5 * time.Second
+	// retryGap is the time between two tries while there is no metadata at all:
+	// longer than a try, so that no line of people waits for one try each.
+	retryGap = fetchTimeout + 5*time.Second
 	// unknownGap is the time between two reads because of a signature nobody in the
 	// metadata made: a stranger who sends such answers must not make the gate ask
 	// the provider for each.
@@ -137,7 +138,7 @@ func (s *source) refresh(ctx context.Context, now time.Time, gap time.Duration) 
 	if !s.usable(known, now) {
 		known = nil
 	}
-	if !s.tried.IsZero() && now.Before(s.tried.Add(gap)) && !now.Before(s.tried) {
+	if !s.tried.IsZero() && now.Sub(s.tried).Abs() < gap { // before: somebody who waited for the lock
 		if known != nil {
 			return known, nil
 		}
