@@ -123,22 +123,13 @@ func addPANs(out []span, text []byte) []span {
 
 // isPAN reports whether s has the shape of an Indian PAN, in either case.
 func isPAN(s []byte) bool {
-	if len(s) != 10 || !isHolder(s[3]) {
-		return false
-	}
-	for i, c := range s {
-		if digit := i >= 5 && i < 9; digit != isDigit(c) || !digit && !isLetter(c) {
-			return false
-		}
-	}
-	return true
+	return len(s) == 10 && isHolder(s[3]) && isDigit(s[5]) && isDigit(s[6]) && isDigit(s[7]) && isDigit(s[8]) &&
+		isLetter(s[0]) && isLetter(s[1]) && isLetter(s[2]) && isLetter(s[4]) && isLetter(s[9])
 }
 
 // isHolder reports whether c, in either case, is a type of holder.
 func isHolder(c byte) bool {
-	switch c &^ 0x20 {
-	case 'A', 'B', 'C', 'F', 'G', 'H', 'J', 'L', 'P', 'T':
-		return true
-	}
-	return false
+	const all = 1<<('A'-'A') | 1<<('B'-'A') | 1<<('C'-'A') | 1<<('F'-'A') | 1<<('G'-'A') | 1<<('H'-'A') | 1<<('J'-'A') |
+		1<<('L'-'A') | 1<<('P'-'A') | 1<<('T'-'A')
+	return isLetter(c) && all>>(c&^0x20-'A')&1 == 1
 }

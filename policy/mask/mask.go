@@ -54,6 +54,7 @@ type Func struct {
 	month  bool    // date: the month is shown as well as the year
 	bare   bool    // email: the domain is hidden too
 	text   string  // full: the text shown instead
+	odd    bool    // text is more than printable ASCII without quote and backslash
 	step   float64 // round, bucket
 	key    []byte  // token
 	domain string  // token
@@ -62,6 +63,10 @@ type Func struct {
 // Null reports whether masked text becomes JSON null rather than other text.
 // Formats that have no null show an empty value, which is what AppendBytes gives.
 func (f *Func) Null() bool { return f != nil && f.kind == null }
+
+// Plain reports whether the masked form of text that is printable ASCII without
+// quotes and backslashes is such text as well, so that it can be quoted as it is.
+func (f *Func) Plain() bool { return f == nil || !f.odd }
 
 // AppendString is AppendBytes for text in a string.
 func (f *Func) AppendString(dst []byte, s string) []byte { return f.AppendBytes(dst, []byte(s)) }

@@ -191,6 +191,31 @@ func TestRulesOfEveryFunction(t *testing.T) {
 	})
 }
 
+// TestPlainStaysPlain holds what lets a masked value be quoted as it is.
+func TestPlainStaysPlain(t *testing.T) {
+	funcs := []*Func{nil, {}, compile(t, Spec{Fn: "full", Text: "hidden"})}
+	for _, n := range Names() {
+		s := Spec{Fn: n}
+		if n == "round" || n == "bucket" {
+			s.Step = 1000
+		}
+		funcs = append(funcs, compile(t, s))
+	}
+	for _, text := range []string{`a"b`, `a\b`, "gehe\u00efm"} {
+		if compile(t, Spec{Fn: "full", Text: text}).Plain() {
+			t.Errorf("%q counts as plain: answers with it are broken", text)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(rapid.StringMatching(`[ -!#-\[\]-~]{0,40}`), rapid.StringMatching(`\+?[0-9 ./()-]{0,20}`), rapid.StringMatching(`[!#-\[\]-~]{1,12}@[a-z]{1,8}\.[a-z]{2,3}`)).Draw(t, "value")
+		for _, f := range funcs {
+			if got := string(f.AppendBytes(nil, []byte(s))); !f.Plain() || !isPlain(got) {
+				t.Fatalf("%v of %q is %q: an answer with it is broken", f, s, got)
+			}
+		}
+	})
+}
+
 func TestLevelsAreNested(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.StringMatching(`.{1,40}`).Draw(t, "value")

@@ -10,21 +10,25 @@ package mask
 func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 	s = trim(s)
 	var buf [15]byte
-	d := buf[:0]
-	for i, c := range s {
-		switch {
-		case isDigit(c):
-			if len(d) == len(buf) {
+	d, international := buf[:0], false
+	if len(s) > 0 && s[0] == '+' {
+		s = s[1:]
+		international = true
+	}
+	for _, c := range s {
+		switch phoneBytes[c] {
+		case 'd':
+			if len(d) == cap(d) {
 				return dst, false
 			}
 			d = append(d, c)
-		case c == ' ', c == '-', c == '.', c == '(', c == ')', c == '/', c == '+' && i == 0:
+		case 's':
 		default:
 			return dst, false
 		}
 	}
 	code := 0
-	if len(s) > 0 && s[0] == '+' {
+	if international {
 		code = countryCode(d)
 	}
 	national := d[code:]
@@ -39,6 +43,12 @@ func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 		dst = append(append(dst, '+'), d[:code]...)
 	}
 	return append(append(dst, hidden...), national[len(national)-k:]...), true
+}
+
+// phoneBytes are the digits and separators of a telephone number.
+var phoneBytes = [256]byte{
+	'0': 'd', '1': 'd', '2': 'd', '3': 'd', '4': 'd', '5': 'd', '6': 'd', '7': 'd', '8': 'd', '9': 'd',
+	' ': 's', '-': 's', '.': 's', '(': 's', ')': 's', '/': 's',
 }
 
 // countryCode returns how many leading digits are the country calling code

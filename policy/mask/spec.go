@@ -44,7 +44,7 @@ func Compile(s Spec, key []byte) (*Func, error) {
 	if err := unused(s, k); err != nil {
 		return nil, err
 	}
-	f := &Func{Name: s.Fn, kind: k, text: s.Text, step: s.Step, domain: s.Domain}
+	f := &Func{Name: s.Fn, kind: k, text: s.Text, step: s.Step, domain: s.Domain, odd: !isPlain(s.Text)}
 	switch k {
 	case keepFirst:
 		f.keep = max(s.KeepFirst, 1)
@@ -129,6 +129,16 @@ func checkText(text string) error {
 		return &SpecError{"text", "must hold at most three digits, or it looks like a real value"}
 	}
 	return nil
+}
+
+// isPlain reports whether s is printable ASCII without quotes and backslashes.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Names returns the names of all functions, sorted.

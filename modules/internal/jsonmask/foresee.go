@@ -132,7 +132,7 @@ func (w *walker) maskEnd(v int, m *entry) int {
 		return -1
 	}
 	if end > v+1 {
-		w.maskText(v, end+1, w.in[v+1:end], m.slot.treat)
+		w.maskText(v, end+1, w.in[v+1:end], m.slot.treat, true)
 	}
 	return end + 1
 }

@@ -52,16 +52,16 @@ func (g *glue) differs(here *[glueReach]byte) bool {
 	return g.size == 0 || g.front(here)|g.back(here) != 0
 }
 
-// front is not 0 where the first 24 bytes are others. Without words it is 0.
+// front is not 0 where the first 16 bytes are others. Without words it is 0.
 func (g *glue) front(here *[glueReach]byte) uint64 {
 	return (binary.LittleEndian.Uint64(here[:])^g.words[0])&g.masks[0] |
-		(binary.LittleEndian.Uint64(here[8:])^g.words[1])&g.masks[1] |
-		(binary.LittleEndian.Uint64(here[16:])^g.words[2])&g.masks[2]
+		(binary.LittleEndian.Uint64(here[8:])^g.words[1])&g.masks[1]
 }
 
 // back is not 0 where those behind them are.
 func (g *glue) back(here *[glueReach]byte) uint64 {
-	return (binary.LittleEndian.Uint64(here[24:])^g.words[3])&g.masks[3] |
+	return (binary.LittleEndian.Uint64(here[16:])^g.words[2])&g.masks[2] |
+		(binary.LittleEndian.Uint64(here[24:])^g.words[3])&g.masks[3] |
 		(binary.LittleEndian.Uint64(here[32:])^g.words[4])&g.masks[4]
 }
 

@@ -18,7 +18,7 @@ type place struct {
 }
 
 // The two below pass over members of an object, or over pairs, that stay as they
-// are: foreseen, and a value that is plain text of less than 57 bytes, a whole
+// are: foreseen, and a value that is plain text of less than 57 bytes, a short
 // number or a literal, which is shown, or searched and holds nothing to find.
 // They call nothing that looks at more, which is what makes them quick, and leave
 // everything else to their caller. least is searches where shown text is searched
@@ -28,7 +28,7 @@ func (s *shape) rush(w *walker, p *place, least quick) {
 	in, ends := w.in, w.ends
 	end, n, k, object := p.end, p.n, p.next, s.object
 	p.sure = false
-	if n+len(s.entries) > w.lim.Members {
+	if n+len(s.entries) > w.lim.Members || len(ends) == 0 {
 		return
 	}
 	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
@@ -37,24 +37,23 @@ func (s *shape) rush(w *walker, p *place, least quick) {
 			break
 		}
 		here := (*[glueReach]byte)(in[end:])
-		if m.glue.front(here) != 0 || m.glue.size > 24 && m.glue.back(here) != 0 {
+		if m.glue.front(here) != 0 || m.glue.size > 16 && m.glue.back(here) != 0 {
 			if k, m = s.follower(m, here); m == nil {
 				break
 			}
 		}
-		i := end + m.glue.size + 1
-		if *m.stamp == object || m.quick-copies > searches-copies {
+		if *m.stamp == object || m.quick|least != copies && m.quick-copies > searches-copies {
 			p.sure = true
 			break
 		}
+		i := end + m.glue.size + 1
 		if here[m.glue.size&(glueReach-1)] == '"' {
-			x := ends.from(i)
-			if m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
+			x := binary.LittleEndian.Uint64(ends[i>>3:]) >> (i & 7)
+			if x == 0 || m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
 				p.sure = true
 				break
 			}
-			i += bits.TrailingZeros64(x)
-			if x == 0 || i >= len(in) || in[i] != '"' {
+			if i += bits.TrailingZeros64(x); uint(i) >= uint(len(in)) || in[i] != '"' {
 				p.sure = true
 				break
 			}
@@ -74,6 +73,9 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 	in, ends := w.in, w.ends
 	end, k := p.end, p.next
 	p.sure = false
+	if len(ends) == 0 {
+		return
+	}
 	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
 		m := &s.entries[k]
 		if m.glue.size == 0 {
@@ -85,19 +87,18 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 				break
 			}
 		}
-		i := end + m.glue.size + 1
-		if m.quick-copies > searches-copies {
+		if m.quick|least != copies && m.quick-copies > searches-copies {
 			p.sure = true
 			break
 		}
+		i := end + m.glue.size + 1
 		if here[m.glue.size&(glueReach-1)] == '"' {
-			x := ends.from(i)
-			if m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
+			x := binary.LittleEndian.Uint64(ends[i>>3:]) >> (i & 7)
+			if x == 0 || m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
 				p.sure = true
 				break
 			}
-			i += bits.TrailingZeros64(x)
-			if x == 0 || i >= len(in) || in[i] != '"' {
+			if i += bits.TrailingZeros64(x); uint(i) >= uint(len(in)) || in[i] != '"' {
 				p.sure = true
 				break
 			}
@@ -115,8 +116,8 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 	p.end, p.next = end, k
 }
 
-// short returns the end of the literal or of the whole number at v, which must
-// not be near the end of the window; -1 where there is something else.
+// short returns the end of the literal or of the short number at v, which must not
+// be near the end of the window; -1 where there is something else.
 func short(in []byte, v int) int {
 	if v > len(in)-glueReach/2 {
 		return -1
@@ -133,11 +134,15 @@ func short(in []byte, v int) int {
 	if in[v]-'1' > 8 && (in[v] != '0' || in[v+1]-'0' <= 9) {
 		return -1
 	}
+	point := 0
 	for i, c := range in[v : v+16] {
-		if c-'0' > 9 {
-			if c == '.' || c|0x20 == 'e' {
-				return -1
-			}
+		switch {
+		case c-'0' <= 9:
+		case c == '.' && point == 0:
+			point = i
+		case c == '.' || c|0x20 == 'e' || point == i-1 && point > 0:
+			return -1
+		default:
 			return v + i
 		}
 	}
