@@ -34,6 +34,17 @@ func init() {
 // POST /crmgate/people | adds {email, name, role, owner_ids, password}
 // PATCH /crmgate/people/{email} | changes {name, role, owner_ids, status, password}
 // PUT /crmgate/people/{email}/crm-key | sets {access_key, secret_key}
+// GET /crmgate/people/{email}/factors | second factors
+// DELETE /crmgate/people/{email}/factors | takes them all away
+// GET /crmgate/people/{email}/devices | trusted devices
+// DELETE /crmgate/people/{email}/devices | ends the trust in all
+// DELETE /crmgate/people/{email}/devices/{id} | ends the trust in one
+// PUT /crmgate/people/{email}/phone | sets {number} for text messages
+// PUT /crmgate/people/{email}/password-hash | imports {hash, must_change}
+// GET /crmgate/identity | identity providers
+// POST /crmgate/identity/{name}/test | asks one, with {email, password} where it checks passwords
+// POST /crmgate/mail/test | sends a mail to {to}
+// POST /crmgate/sms/test | sends a text message to {to}
 // PUT /crmgate/people/{email}/crm-login | sets {user, password} for bridge credentials
 // GET /crmgate/sessions?email= | live sessions
 // DELETE /crmgate/sessions/{id} | ends one session
@@ -75,28 +86,39 @@ type adminCall struct {
 var adminRoutes = func() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, fn := range map[string]func(*adminCall) (any, error){
-		"GET /crmgate/info":                       (*adminCall).info,
-		"GET /crmgate/people":                     (*adminCall).people,
-		"POST /crmgate/people":                    (*adminCall).addPerson,
-		"PATCH /crmgate/people/{email}":           (*adminCall).changePerson,
-		"PUT /crmgate/people/{email}/crm-key":     (*adminCall).setKey,
-		"PUT /crmgate/people/{email}/crm-login":   (*adminCall).setLogin,
-		"GET /crmgate/sessions":                   (*adminCall).sessions,
-		"DELETE /crmgate/sessions/{id}":           (*adminCall).endSession,
-		"POST /crmgate/sessions/end":              (*adminCall).endPerson,
-		"GET /crmgate/locks":                      (*adminCall).locks,
-		"POST /crmgate/locks":                     (*adminCall).lock,
-		"DELETE /crmgate/locks/{id}":              (*adminCall).unlock,
-		"GET /crmgate/bans":                       (*adminCall).bans,
-		"DELETE /crmgate/bans/{what}/{kind}/{id}": (*adminCall).liftBan,
-		"GET /crmgate/policy":                     (*adminCall).policy,
-		"GET /crmgate/policy/revisions":           (*adminCall).revisions,
-		"POST /crmgate/policy/check":              (*adminCall).checkPolicy,
-		"POST /crmgate/policy/explain":            (*adminCall).explain,
-		"GET /crmgate/audit":                      (*adminCall).audit,
-		"GET /crmgate/audit/verify":               (*adminCall).verify,
-		"GET /crmgate/audit/export":               (*adminCall).export,
-		"POST /crmgate/refresh":                   (*adminCall).refresh,
+		"GET /crmgate/info":                           (*adminCall).info,
+		"GET /crmgate/people":                         (*adminCall).people,
+		"POST /crmgate/people":                        (*adminCall).addPerson,
+		"PATCH /crmgate/people/{email}":               (*adminCall).changePerson,
+		"PUT /crmgate/people/{email}/crm-key":         (*adminCall).setKey,
+		"GET /crmgate/people/{email}/factors":         (*adminCall).factors,
+		"DELETE /crmgate/people/{email}/factors":      (*adminCall).resetFactors,
+		"GET /crmgate/people/{email}/devices":         (*adminCall).devices,
+		"DELETE /crmgate/people/{email}/devices":      (*adminCall).revokeDevices,
+		"DELETE /crmgate/people/{email}/devices/{id}": (*adminCall).revokeDevice,
+		"PUT /crmgate/people/{email}/phone":           (*adminCall).setPhone,
+		"PUT /crmgate/people/{email}/password-hash":   (*adminCall).importHash,
+		"GET /crmgate/identity":                       (*adminCall).identities,
+		"POST /crmgate/identity/{name}/test":          (*adminCall).testIdentity,
+		"POST /crmgate/mail/test":                     (*adminCall).testMail,
+		"POST /crmgate/sms/test":                      (*adminCall).testSMS,
+		"PUT /crmgate/people/{email}/crm-login":       (*adminCall).setLogin,
+		"GET /crmgate/sessions":                       (*adminCall).sessions,
+		"DELETE /crmgate/sessions/{id}":               (*adminCall).endSession,
+		"POST /crmgate/sessions/end":                  (*adminCall).endPerson,
+		"GET /crmgate/locks":                          (*adminCall).locks,
+		"POST /crmgate/locks":                         (*adminCall).lock,
+		"DELETE /crmgate/locks/{id}":                  (*adminCall).unlock,
+		"GET /crmgate/bans":                           (*adminCall).bans,
+		"DELETE /crmgate/bans/{what}/{kind}/{id}":     (*adminCall).liftBan,
+		"GET /crmgate/policy":                         (*adminCall).policy,
+		"GET /crmgate/policy/revisions":               (*adminCall).revisions,
+		"POST /crmgate/policy/check":                  (*adminCall).checkPolicy,
+		"POST /crmgate/policy/explain":                (*adminCall).explain,
+		"GET /crmgate/audit":                          (*adminCall).audit,
+		"GET /crmgate/audit/verify":                   (*adminCall).verify,
+		"GET /crmgate/audit/export":                   (*adminCall).export,
+		"POST /crmgate/refresh":                       (*adminCall).refresh,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { serveCall(w, r, fn) })
 	}

@@ -59,6 +59,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 //	        url      <https://...>
 //	        secret   <as {env.NAME} or {file./path}>
 //	        networks <ranges...>
+//	        ca       <file>
 //	        timeout  <duration>
 //	    }
 //	    session {

@@ -66,6 +66,8 @@ func (a *App) unmarshalSMS(d *caddyfile.Dispenser) error {
 			if s.Networks = d.RemainingArgs(); len(s.Networks) == 0 {
 				err = d.ArgErr()
 			}
+		case "ca":
+			err = oneArg(d, &s.CA)
 		case "timeout":
 			err = durationArg(d, &s.Timeout)
 		default:

@@ -19,7 +19,8 @@ import (
 func init() {
 	command("user", "Manages the people of a running gateway",
 		"Adds, lists and changes people. Passwords are read from the terminal or from\nstandard input, never from the command line.", nil,
-		userAdd, userList, userPasswd, userStatus("deactivate", "inactive"), userStatus("activate", "active"), userKey, userCredentials)
+		userAdd, userList, userPasswd, userStatus("deactivate", "inactive"), userStatus("activate", "active"), userKey, userCredentials,
+		userFactors, userDevices, userPhone, userImport)
 }
 
 func userAdd() *cobra.Command {
@@ -69,12 +70,17 @@ func userPasswd() *cobra.Command {
 	c := online(&cobra.Command{
 		Use: "passwd <email>", Short: "Sets a password and ends the person's sessions", Args: cobra.ExactArgs(1),
 	})
+	must := c.Flags().Bool("must-change", false, "make the person change it at the next sign-in; default as the policy says")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		pw, made, err := readPassword(c)
 		if err != nil {
 			return err
 		}
-		if err := call(c, http.MethodPatch, "/people/"+url.PathEscape(args[0]), personInput{Password: &pw}, new(personOutput)); err != nil {
+		in := personInput{Password: &pw}
+		if c.Flags().Changed("must-change") {
+			in.MustChange = must
+		}
+		if err := call(c, http.MethodPatch, "/people/"+url.PathEscape(args[0]), in, new(personOutput)); err != nil {
 			return printed(err)
 		}
 		fmt.Fprintf(c.OutOrStdout(), "password of %s set\n", args[0])

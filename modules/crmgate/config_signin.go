@@ -18,7 +18,7 @@ import (
 type MailConfig struct {
 	// The SMTP server.
 	Host string `json:"host,omitempty"`
-	// Default 465 with tls implicit, 587 otherwise.
+	// Default 465 with tls implicit, 587 with starttls, 25 with none.
 	Port int `json:"port,omitempty"`
 	// `starttls` (default; a server without it is refused), `implicit`, or `none`,
 	// which only a loopback address may have.
@@ -32,7 +32,7 @@ type MailConfig struct {
 	Password string `json:"password,omitempty"`
 	// Address the mail comes from.
 	From string `json:"from,omitempty"`
-	// How long one mail may take; default 10s.
+	// How long one mail may take; default 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
@@ -44,7 +44,9 @@ type SMSConfig struct {
 	Secret string `json:"secret,omitempty"`
 	// Private networks the webhook may live in; others are refused.
 	Networks []string `json:"networks,omitempty"`
-	// How long one message may take; default 5s.
+	// File of the authority of its certificate; default the system's authorities.
+	CA string `json:"ca,omitempty"`
+	// How long one message may take; default 10s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/factor"
 	"github.com/crmgate/crmgate/modules/internal/mail"
 	"github.com/crmgate/crmgate/modules/internal/reset"
+	"github.com/crmgate/crmgate/modules/internal/sms"
 	"github.com/crmgate/crmgate/modules/internal/vault"
 	"github.com/crmgate/crmgate/modules/portal"
 )
@@ -25,6 +26,7 @@ import (
 // post is how codes, links and notices reach people.
 type post struct {
 	mail *mail.Mailer // nil: no mail is sent
+	sms  *sms.Sender  // nil: no text messages are sent
 }
 
 // noticeTime bounds a message nobody waits for.
@@ -32,6 +34,9 @@ const noticeTime = time.Minute
 
 // setUpPost prepares what sends messages; nothing is connected to yet.
 func (a *App) setUpPost() error {
+	if err := a.setUpSMS(); err != nil {
+		return err
+	}
 	m := a.Config.Mail
 	if m == nil {
 		return nil
