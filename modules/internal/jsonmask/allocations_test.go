@@ -9,6 +9,7 @@ package jsonmask
 
 import (
 	"bytes"
+	"regexp"
 	"testing"
 
 	"github.com/crmgate/crmgate/policy/plan"
@@ -21,8 +22,11 @@ func TestNothingIsAllocatedOnceWarm(t *testing.T) {
 		doc []byte
 		p   *plan.Plan
 	}{
-		"flat":  {benchFlat(50), benchPlan(plan.Show, nil)},
-		"pairs": {benchPairs(50), benchPlan(plan.Show, &plan.Rows{Scope: plan.Group, Owner: []string{"ownerid"}})},
+		"flat":                      {benchFlat(50), benchPlan(plan.Show, nil)},
+		"pairs":                     {benchPairs(50), benchPlan(plan.Show, &plan.Rows{Scope: plan.Group, Owner: []string{"ownerid"}})},
+		"values before their names": {swapPairs(benchPairs(50)), benchPlan(plan.Detect, nil)},
+		"rows of many shapes":       {benchSparse(50), benchPlan(plan.Show, nil)},
+		"searched":                  {benchFlat(50), benchPlan(plan.Detect, nil)},
 	} {
 		m := New(c.p, viewer, Limits{})
 		src, buf := bytes.NewReader(nil), make([]byte, 32<<10)
@@ -40,4 +44,9 @@ func TestNothingIsAllocatedOnceWarm(t *testing.T) {
 			t.Errorf("%s: %.1f allocations a body: a page of records makes garbage", name, n)
 		}
 	}
+}
+
+// swapPairs puts the value of every pair before its name.
+func swapPairs(doc []byte) []byte {
+	return regexp.MustCompile(`\{("Attribute":"[^"]*"),("Value":"(?:[^"\\]|\\.)*")\}`).ReplaceAll(doc, []byte(`{$2,$1}`))
 }

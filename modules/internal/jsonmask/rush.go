@@ -48,7 +48,7 @@ func (s *shape) rush(w *walker, p *place, least quick) {
 		}
 		i := end + m.glue.size + 1
 		if here[m.glue.size&(glueReach-1)] == '"' {
-			x := binary.LittleEndian.Uint64(ends[i>>3:]) >> (i & 7)
+			x := ends.from(i)
 			if x == 0 || m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
 				p.sure = true
 				break
@@ -93,7 +93,7 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 		}
 		i := end + m.glue.size + 1
 		if here[m.glue.size&(glueReach-1)] == '"' {
-			x := binary.LittleEndian.Uint64(ends[i>>3:]) >> (i & 7)
+			x := ends.from(i)
 			if x == 0 || m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
 				p.sure = true
 				break
