@@ -17,6 +17,9 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	switch resp.Format {
 	case resource.FormatNDJSON, resource.FormatJSONSeq, resource.FormatSSE, resource.FormatMultipart:
 		return p.MaxRows == 0 || t.root.Record != nil // a cap counts documents
+	case resource.FormatWebSocket:
+		p.Say = resp.Say
+		return p.MaxRows == 0
 	case resource.FormatCSV:
 		p.Table = tableOf(resp.Table)
 		return isTable(t.root)

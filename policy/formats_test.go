@@ -52,6 +52,7 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 		{"{format: xml, records: {at: /}}", no, no},
 		{"{format: xml, records: {at: /rows, style: matrix, columns: {at: /cols}}}", no, no},
 		{"{format: multipart, records: {at: /*}}", yes, yes},
+		{"{format: websocket, records: {at: /}, say: [ping]}", yes, yes},
 		{"{format: xlsx, records: {at: /*}}", no, no},
 		{"{format: opaque}", no, no},
 	} {
@@ -93,7 +94,7 @@ func TestTables(t *testing.T) {
 		}
 	}
 	for _, response := range []string{
-		"{table: {delimiter: \";\"}}", "{format: csv, table: {delimiter: x}}", "{format: csv, table: {quote: x}}", "{format: csv, prefix: x}",
+		"{table: {delimiter: \";\"}}", "{format: csv, table: {delimiter: x}}", "{format: csv, table: {quote: x}}", "{format: csv, prefix: x}", "{say: [ping]}",
 	} {
 		if _, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", response, 1))); err == nil {
 			t.Errorf("%s is taken for an answer somebody can read", response)

@@ -59,9 +59,10 @@ type leakAnswer struct {
 	Length   *int                 // another Content-Length than the body's
 	Trailers map[string]string    // behind a chunked body
 	Early    []map[string]string
-	Cut      int    // bytes of the body after which the connection breaks
-	Raw      string // the whole answer, in place of all else
-	HTTP2    bool   `yaml:"http2"` // the CRM speaks HTTP/2
+	Cut      int      // bytes of the body after which the connection breaks
+	Raw      string   // the whole answer, in place of all else
+	Socket   []string // it opens a WebSocket, and says these messages; see socketFrame
+	HTTP2    bool     `yaml:"http2"` // the CRM speaks HTTP/2
 }
 
 // leakFill is text that would be long to write out.
@@ -75,6 +76,7 @@ type leakWant struct {
 	Status  int
 	Cut     bool              // the answer breaks off
 	Clear   bool              // the person may see canaries
+	Socket  bool              // a WebSocket: what is said on it is the body
 	Has     []string          // in the decoded body, byte for byte
 	Lacks   []string          // not in it
 	Headers map[string]string // value, or a part of it
@@ -147,7 +149,7 @@ func (c *leakCase) complete() error {
 	if a.Status == 0 {
 		a.Status = 200
 	}
-	if a.Body == "" && a.Raw == "" {
+	if a.Body == "" && a.Raw == "" && a.Socket == nil {
 		a.Body = "[" + leakLead + "]"
 	}
 	a.Body = strings.ReplaceAll(a.Body, "{lead}", leakLead)
@@ -179,7 +181,30 @@ func (c *leakCase) complete() error {
 		}
 	}
 	a.Body = string(body)
+	for _, m := range a.Socket {
+		a.Body += string(socketFrame(strings.ReplaceAll(m, "{lead}", leakLead)))
+	}
 	return nil
+}
+
+// socketFrame writes a message as a frame. A word in front says what it is if it
+// is no whole text: "part:" and "more:" (pieces), "end:" (the last piece),
+// "ping:", "close:", "binary:", "packed:" (with an extension's bit).
+func socketFrame(m string) []byte {
+	head := byte(0x81)
+	for word, h := range map[string]byte{"part:": 0x01, "more:": 0x00, "end:": 0x80, "ping:": 0x89, "close:": 0x88, "binary:": 0x82, "packed:": 0xC1} {
+		if rest, is := strings.CutPrefix(m, word); is {
+			head, m = h, rest
+		}
+	}
+	if head == 0x88 {
+		m = "\x03\xe8" + m
+	}
+	out := []byte{head, byte(len(m))}
+	if len(m) > 125 {
+		out = []byte{head, 126, byte(len(m) >> 8), byte(len(m))}
+	}
+	return append(out, m...)
 }
 
 // encodeBody turns a body into another charset or puts a content coding on it.

@@ -5,6 +5,8 @@ package integration
 
 import (
 	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -120,6 +122,16 @@ func (h *leakCRM) serve(conn net.Conn) {
 func (a *leakAnswer) wire(r *http.Request) (pieces []string, closes bool) {
 	if a.Raw != "" {
 		return []string{a.Raw}, true
+	}
+	if a.Socket != nil && r.Header.Get("Upgrade") != "" {
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n"
+		for name, values := range a.Headers {
+			if name != "Content-Type" {
+				head += name + ": " + strings.Join(values, ", ") + "\r\n"
+			}
+		}
+		return []string{head + "\r\n" + a.Body}, true
 	}
 	for _, early := range a.Early {
 		var b strings.Builder

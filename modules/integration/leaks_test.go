@@ -44,7 +44,7 @@ func (c *leakCase) ways() []leakWay {
 			}
 			out = append(out, leakWay{site, two, ""})
 			a := &c.Answer
-			if a.Raw == "" && !a.HTTP2 && a.Length == nil && a.Cut == 0 && len(a.Body) <= 2<<10 && a.Status >= 200 && a.Status != 204 && a.Status != 304 {
+			if a.Raw == "" && a.Socket == nil && !a.HTTP2 && a.Length == nil && a.Cut == 0 && len(a.Body) <= 2<<10 && a.Status >= 200 && a.Status != 204 && a.Status != 304 {
 				out = append(out, leakWay{site, two, "bytes"})
 			}
 		}
@@ -185,6 +185,9 @@ func (r *leakRun) one(way leakWay) {
 	g, told := r.ask(r.c.As, tag)
 	if g == nil {
 		return
+	}
+	if r.c.Want.Socket {
+		g.plain, g.extra = g.extra, nil
 	}
 	found := findCanaries(g.raw)
 	found = append(found, findCanaries(g.body)...)

@@ -57,6 +57,8 @@ var formats = map[plan.Format]*format{
 	plan.Multipart: {accept: "multipart/mixed, multipart/parallel;q=0.5", engine: newFramed, types: []string{
 		"multipart/mixed", "multipart/parallel", "multipart/related",
 	}},
+	// What comes in place of a socket is none; see Transport.socket.
+	plan.WebSocket: {accept: "application/json", engine: newJSON, types: []string{"no answer but a socket"}},
 	plan.CSV: {accept: "text/csv", engine: newCSV, types: []string{
 		"text/csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values", "text/plain",
 		"application/vnd.ms-excel", "application/octet-stream",

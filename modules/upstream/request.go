@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/policy"
@@ -51,6 +52,11 @@ func cleanRequest(h http.Header, p *plan.Plan) {
 		"Accept-Charset", "Te", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest",
 	} {
 		h.Del(name)
+	}
+	for name := range h { // reverse_proxy spells these in its own way
+		if strings.EqualFold(name, "Sec-WebSocket-Extensions") {
+			delete(h, name) // a compressed message is one nobody reads
+		}
 	}
 	h.Set("Accept-Encoding", "identity")
 	h.Set("Accept", formatOf(p).accept)

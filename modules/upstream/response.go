@@ -28,7 +28,7 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		if rewrites(p) {
-			return t.withhold(req, res, d, policy.UpstreamShape, "an upgrade where a rewritten answer was decided")
+			return t.socket(req, res, d, p)
 		}
 		return res
 	case !rewrites(p):

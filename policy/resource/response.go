@@ -42,6 +42,7 @@ type Response struct {
 	Errors   *ErrorShape  // nil for the map's
 	Messages bool         // sse, websocket: messages are records of Records; false: declared without records
 	Metadata []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it
+	Say      []string     // websocket: what clients may say, word for word; whoever is not restricted may say anything
 	Table    *Table       // csv: how it is written; nil for the defaults
 }
 
