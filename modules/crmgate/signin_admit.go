@@ -86,7 +86,13 @@ func (a *attempt) due(ctx context.Context) ([]factor.Due, error) {
 		if err != nil {
 			return nil, a.stepRefused(err)
 		}
+		stuck, err := a.stuck(ctx, usable)
 		switch {
+		case err != nil:
+			return nil, err
+		case stuck:
+			a.say("none of the factors that are set up can be given now; an admin can reset them")
+			return nil, refuse(policy.SecondFactor)
 		case len(usable) > 0:
 			trusted, err := a.trusted(ctx)
 			if err != nil {
@@ -110,6 +116,20 @@ func (a *attempt) due(ctx context.Context) ([]factor.Due, error) {
 		}
 	}
 	return due, nil
+}
+
+// stuck says whether the person has factors and can give none of them: their kind is
+// no longer allowed or offered, or a passkey was copied. That must not open the way
+// to setting up another by the password alone.
+func (a *attempt) stuck(ctx context.Context, usable []factor.Method) (bool, error) {
+	if len(usable) > 0 {
+		return false, nil
+	}
+	f, err := a.doors.factors.Factors(ctx, a.person.ID)
+	if err != nil {
+		return false, a.stepRefused(err)
+	}
+	return len(f.List) > 0, nil
 }
 
 // trusted says whether this browser need not give the second factor.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"go.uber.org/zap"
@@ -100,15 +101,12 @@ func (b *backend) SendKept(w http.ResponseWriter, r *http.Request, token, value 
 	}
 	again := r.Clone(context.WithValue(ctx, replayKey{}, nil))
 	again.Method, again.Body, again.ContentLength, again.TransferEncoding = form.Method, io.NopCloser(bytes.NewReader(form.Body)), int64(len(form.Body)), nil
-	u := *r.URL
-	if u.RawPath, u.Path = form.Path, ""; true {
-		parsed, err := r.URL.Parse(form.Path)
-		if err != nil {
-			return refuse(policy.Internal)
-		}
-		u.Path, u.RawPath = parsed.Path, parsed.RawPath
+	path, err := url.PathUnescape(form.Path)
+	if err != nil {
+		return refuse(policy.Internal)
 	}
-	u.RawQuery = form.Query
+	u := *r.URL
+	u.Path, u.RawPath, u.RawQuery = path, form.Path, form.Query
 	again.URL, again.RequestURI = &u, u.RequestURI()
 	again.Form, again.PostForm, again.MultipartForm = nil, nil, nil
 	again.Header.Set("Content-Type", form.ContentType)

@@ -86,9 +86,7 @@ func (a *App) finishSSO(w http.ResponseWriter, r *http.Request, f sso.Finished) 
 		return
 	}
 	at.provider, at.email, at.target, at.methods = f.Provider, f.Proof.Email, f.Return, append([]string{"ext"}, f.Proof.Methods...)
-	if c, err := r.Cookie(portal.DeviceCookie); err == nil {
-		at.device = c.Value
-	}
+	at.device = portal.DeviceToken(r)
 	switch f.Purpose {
 	case sso.Test:
 		a.testedSSO(w, r, at, &f)
