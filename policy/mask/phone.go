@@ -9,24 +9,25 @@ package mask
 // seven. Text that is not one number alone is not a phone number here.
 func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 	s = trim(s)
-	var buf [15]byte
-	d, international := buf[:0], false
-	if len(s) > 0 && s[0] == '+' {
+	international := len(s) > 0 && s[0] == '+'
+	if international {
 		s = s[1:]
-		international = true
 	}
+	var digits [16]byte
+	n := 0
 	for _, c := range s {
 		switch phoneBytes[c] {
 		case 'd':
-			if len(d) == cap(d) {
+			digits[n&15] = c
+			if n++; n == len(digits) {
 				return dst, false
 			}
-			d = append(d, c)
 		case 's':
 		default:
 			return dst, false
 		}
 	}
+	d := digits[:n]
 	code := 0
 	if international {
 		code = countryCode(d)

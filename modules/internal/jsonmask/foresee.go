@@ -5,6 +5,7 @@ package jsonmask
 
 import (
 	"bytes"
+	"math/bits"
 
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -122,17 +123,23 @@ func (w *walker) sure(s *shape, p *place) bool {
 }
 
 // maskEnd masks the plain text at v where that is what an entry asks for, and
-// returns its end; otherwise it does nothing and returns -1.
+// returns its end; otherwise it does nothing and returns -1. The quotes around the
+// text stay, the first at the end of a run and the second at the start of one.
 func (w *walker) maskEnd(v int, m *entry) int {
-	if m.quick != masks || w.in[v] != '"' {
+	t := m.slot.treat
+	if m.quick != masks || w.in[v] != '"' || t.Mask.Null() || !t.Mask.Plain() {
 		return -1
 	}
-	end := w.plain(v + 1)
-	if end >= len(w.in) || w.in[end] != '"' {
+	x := w.ends.from(v + 1)
+	end := v + 1 + bits.TrailingZeros64(x)
+	if x == 0 || end >= len(w.in) || w.in[end] != '"' {
 		return -1
 	}
 	if end > v+1 {
-		w.maskText(v, end+1, w.in[v+1:end], m.slot.treat, true)
+		w.event(t, false)
+		w.out = append(w.out, w.in[w.from:v+1]...)
+		w.out = t.Mask.AppendBytes(w.out, w.in[v+1:end])
+		w.from = end
 	}
 	return end + 1
 }
@@ -146,7 +153,9 @@ func (w *walker) act(lead, v, behind int, m *entry) {
 		w.out = append(w.out, w.in[w.from:lead]...) // what stood before was kept
 		w.from = behind
 	case masks:
-		w.maskEnd(v, m)
+		if w.maskEnd(v, m) < 0 {
+			_, _ = w.masked(v, m.slot.treat) // the value was read before: it cannot fail
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 			w.value = appendDecoded(w.value[:0], w.in[v:end])
 			text = w.value
 		}
-		w.maskText(v, end, text, t, false)
+		w.maskText(v, end, text, t)
 		return end, nil
 	}
 	end, err := w.skip(v)
@@ -119,9 +119,8 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 	return end, nil
 }
 
-// maskText replaces the string v to end, which reads text, by its mask. plain says
-// that the text is.
-func (w *walker) maskText(v, end int, text []byte, t *plan.Treatment, plain bool) {
+// maskText replaces the string v to end, which reads text, by its mask.
+func (w *walker) maskText(v, end int, text []byte, t *plan.Treatment) {
 	w.event(t, false)
 	if t.Mask.Null() {
 		w.replace(v, end, nullJSON)
@@ -130,7 +129,7 @@ func (w *walker) maskText(v, end int, text []byte, t *plan.Treatment, plain bool
 	w.put(v, end)
 	start := len(w.out)
 	w.out = t.Mask.AppendBytes(append(w.out, '"'), text)
-	if plain && t.Mask.Plain() || plainEnd(w.out, start+1) == len(w.out) {
+	if plainEnd(w.out, start+1) == len(w.out) {
 		w.out = append(w.out, '"')
 		return
 	}
