@@ -20,14 +20,15 @@ import (
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
-// contestant does the work once and appends the result to dst, if it has one.
-type contestant func(dst, doc []byte) ([]byte, error)
+// contestant does the work once and writes the result to w, if it has one: as it
+// comes where it can, else as a whole.
+type contestant func(w io.Writer, doc []byte) error
 
 // ours keeps a masker from document to document, cold has a new one for each.
 func ours(p *plan.Plan, cold bool) contestant {
 	m := jsonmask.New(p, nil, jsonmask.Limits{})
 	src, buf := bytes.NewReader(nil), make([]byte, 32<<10)
-	return func(dst, doc []byte) ([]byte, error) {
+	return func(w io.Writer, doc []byte) error {
 		m.Reset(p, nil, jsonmask.Limits{})
 		if cold {
 			m = jsonmask.New(p, nil, jsonmask.Limits{})
@@ -36,41 +37,61 @@ func ours(p *plan.Plan, cold bool) contestant {
 		r := m.Reader(src)
 		for {
 			n, err := r.Read(buf)
-			dst = append(dst, buf[:n]...)
+			if _, err := w.Write(buf[:n]); err != nil {
+				return err
+			}
 			if err == io.EOF {
-				return dst, nil
+				return nil
 			}
 			if err != nil {
-				return dst, err
+				return err
 			}
 		}
 	}
 }
 
+var copyBuffer [32 << 10]byte
+
 // copied is as fast as bytes can pass through a buffer.
-func copied(dst, doc []byte) ([]byte, error) {
-	buf := make([]byte, 32<<10)
+func copied(w io.Writer, doc []byte) error {
+	buf := copyBuffer[:]
 	for len(doc) > 0 {
 		n := copy(buf, doc)
-		dst, doc = append(dst, buf[:n]...), doc[n:]
+		if _, err := w.Write(buf[:n]); err != nil {
+			return err
+		}
+		doc = doc[n:]
 	}
-	return dst, nil
+	return nil
 }
 
 var errInvalid = errors.New("not valid")
 
-func validOnly(dst, doc []byte) ([]byte, error) {
+func validOnly(_ io.Writer, doc []byte) error {
 	if !stdjson.Valid(doc) {
-		return dst, errInvalid
+		return errInvalid
 	}
-	return dst, nil
+	return nil
 }
 
-func strictOnly(dst, doc []byte) ([]byte, error) {
+func strictOnly(_ io.Writer, doc []byte) error {
 	if !jsontext.Value(doc).IsValid() {
-		return dst, errInvalid
+		return errInvalid
 	}
-	return dst, nil
+	return nil
+}
+
+// whole is a contestant that makes the whole result before anything of it is
+// written, in a buffer that it keeps.
+func whole(run func(dst, doc []byte) ([]byte, error)) contestant {
+	var dst []byte
+	return func(w io.Writer, doc []byte) (err error) {
+		if dst, err = run(dst[:0], doc); err != nil {
+			return err
+		}
+		_, err = w.Write(dst)
+		return err
+	}
 }
 
 // edit masks one lead that was decoded.
@@ -112,38 +133,50 @@ func editAll(doc any) {
 	}
 }
 
-func stdMap(dst, doc []byte) ([]byte, error) {
+func stdMap(w io.Writer, doc []byte) error {
 	var v any
 	d := stdjson.NewDecoder(bytes.NewReader(doc))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
-		return dst, err
+		return err
 	}
 	editAll(v)
 	out, err := stdjson.Marshal(v)
-	return append(dst, out...), err
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
 }
 
-func v2Map(dst, doc []byte) ([]byte, error) {
+func v2Map(w io.Writer, doc []byte) error {
 	var v any
 	if err := json.Unmarshal(doc, &v); err != nil {
-		return dst, err
+		return err
 	}
 	editAll(v)
 	out, err := json.Marshal(v)
-	return append(dst, out...), err
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
 }
 
 var sonicNumbers = sonic.Config{UseNumber: true}.Froze()
 
-func sonicMap(dst, doc []byte) ([]byte, error) {
+func sonicMap(w io.Writer, doc []byte) error {
 	var v any
 	if err := sonicNumbers.Unmarshal(doc, &v); err != nil {
-		return dst, err
+		return err
 	}
 	editAll(v)
 	out, err := sonicNumbers.Marshal(v)
-	return append(dst, out...), err
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
 }
 
 func gjsonFlat(dst, doc []byte) ([]byte, error) {
@@ -202,7 +235,7 @@ func btoi(b bool) int {
 func fast() contestant {
 	var p fastjson.Parser
 	var arena fastjson.Arena
-	return func(dst, doc []byte) ([]byte, error) {
+	return whole(func(dst, doc []byte) ([]byte, error) {
 		arena.Reset()
 		v, err := p.ParseBytes(doc)
 		if err != nil {
@@ -238,5 +271,5 @@ func fast() contestant {
 			lead.Set("LeadPropertyList", kept)
 		}
 		return v.MarshalTo(dst), nil
-	}
+	})
 }

@@ -12,16 +12,15 @@ import (
 
 // tokens copies a document token by token, with every check that jsontext makes.
 // Pairs are believed to be a name and a value, in this order.
-func tokens(dst, doc []byte) ([]byte, error) {
-	out := bytes.NewBuffer(dst)
-	d, e := jsontext.NewDecoder(bytes.NewReader(doc)), jsontext.NewEncoder(out)
+func tokens(w io.Writer, doc []byte) error {
+	d, e := jsontext.NewDecoder(bytes.NewReader(doc)), jsontext.NewEncoder(w)
 	for {
 		tok, err := d.ReadToken()
 		if err == io.EOF {
-			return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+			return nil
 		}
 		if err != nil {
-			return dst, err
+			return err
 		}
 		kind, n := d.StackIndex(d.StackDepth())
 		switch {
@@ -33,7 +32,7 @@ func tokens(dst, doc []byte) ([]byte, error) {
 			err = e.WriteToken(tok)
 		}
 		if err != nil {
-			return dst, err
+			return err
 		}
 	}
 }

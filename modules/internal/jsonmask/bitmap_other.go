@@ -5,7 +5,8 @@
 
 package jsonmask
 
-const vectors = false
+// vectors says that there are bitmaps.
+var vectors = false
 
 func findEnds([]byte, []byte) {}
 

@@ -112,6 +112,14 @@ func (b *builder) declare(r *plan.Record, ent *plan.Entity) {
 	for _, n := range r.Rows.Owner {
 		b.declared[n] = struct{}{}
 	}
+	for _, via := range r.Rows.Via {
+		b.declared[via.At] = struct{}{}
+	}
+	if r.Rows.Where != nil {
+		for _, n := range r.Rows.Where.Needs() {
+			b.declared[n] = struct{}{}
+		}
+	}
 }
 
 func (b *builder) entity(e *plan.Entity) {
@@ -140,7 +148,7 @@ func (b *builder) set(name string) int {
 }
 
 // filtered reports whether rows can keep a record from somebody.
-func filtered(r *plan.Rows) bool { return r != nil && r.Scope != plan.All }
+func filtered(r *plan.Rows) bool { return r != nil && (r.Scope != plan.All || r.Where != nil) }
 
 // singleRows reports whether a record that can be dropped sits at the root or
 // at members of it: what was asked for is one record then, not a list.

@@ -263,7 +263,7 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 	end++
 	s.last = k
 	if m.slot.owner {
-		_ = w.readOwner(v, e.rec) // the value was read before: it cannot fail
+		_ = w.readOwner(v, e.rec, m.slot.row) // the value was read before: it cannot fail
 	}
 	t := m.slot.treat
 	switch effect := max(t.Effect, e.floor); {

@@ -65,6 +65,7 @@ type Stats struct {
 	Hidden  map[string]int // members and pairs removed
 	Kept    int            // records let through
 	Dropped int            // records not visible, or beyond the plan's cap
+	Unclear int            // of them: those whose row condition nobody could tell
 }
 
 // New returns a masker for a plan and a viewer. A nil viewer owns nothing. A
@@ -93,6 +94,8 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	}
 	m.viewer, m.lim, m.hinting = v, l, m.detects
 	m.back(mark{})
+	clear(m.vals[:cap(m.vals)])
+	m.unclear = 0
 	m.giveBack()
 	m.final, m.base = false, 0
 	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, false, false
@@ -292,7 +295,7 @@ func (m *Masker) commit() {
 
 // Stats returns what was done so far.
 func (m *Masker) Stats() Stats {
-	s := Stats{Masked: map[string]int{}, Hidden: map[string]int{}, Kept: m.kept, Dropped: m.drops}
+	s := Stats{Masked: map[string]int{}, Hidden: map[string]int{}, Kept: m.kept, Dropped: m.drops, Unclear: m.unclear}
 	for _, t := range m.tallies {
 		if t.masked > 0 {
 			s.Masked[t.treat.Field] += t.masked

@@ -55,7 +55,8 @@ const (
 // slot is what a table says about one name.
 type slot struct {
 	role   role
-	owner  bool // holds the id of the record's owner
+	owner  bool // rows are filtered by it, see row
+	row    rowUse
 	folded bool // no other spelling of the name may stand beside it
 	treat  *plan.Treatment
 	node   *plan.Node
@@ -125,8 +126,10 @@ func (w *walker) field(ent *plan.Entity, name, folded []byte) slot {
 }
 
 func owned(s slot, rec *plan.Record, folded []byte) slot {
-	if rec != nil && rec.Rows != nil && (rec.Rows.Scope == plan.Own || rec.Rows.Scope == plan.Group) &&
-		slices.Contains(rec.Rows.Owner, string(folded)) {
+	if rec == nil || !filtered(rec.Rows) {
+		return s
+	}
+	if s.row = useOf(rec.Rows, folded); s.row != (rowUse{}) {
 		s.owner, s.folded = true, true
 	}
 	return s

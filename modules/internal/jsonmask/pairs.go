@@ -48,9 +48,9 @@ func (w *walker) pair(s *shape, v int, e env) (int, bool, error) {
 	if err != nil {
 		return end, false, err
 	}
-	t, owner := w.pairTreat(base, e)
+	t, row := w.pairTreat(base, e)
 	if m := w.pairs[base:]; len(m) == 2 && m[0].slot.role == nameRole && m[1].slot.role == valueRole && w.in[m[0].v] == '"' {
-		w.learnPair(s, w.in[v:m[1].v], slot{role: fieldRole, treat: t, owner: owner})
+		w.learnPair(s, w.in[v:m[1].v], slot{role: fieldRole, treat: t, owner: row != (rowUse{}), row: row})
 	}
 	keep, err := w.writePair(base, t, e)
 	w.pairs = w.pairs[:base]
@@ -136,9 +136,9 @@ func (w *walker) readPair(v int, e env) (int, error) {
 
 // pairTreat finds the treatment of the pair by its names. With several names
 // the strictest holds; a pair whose name is missing, empty or neither text nor
-// number is masked, for nobody can tell what it holds. Values of an owner field
-// are noted for the enclosing record; owner says that it is such a field.
-func (w *walker) pairTreat(base int, e env) (best *plan.Treatment, owner bool) {
+// number is masked, for nobody can tell what it holds. Values by which rows are
+// filtered are noted for the enclosing record; row says what for.
+func (w *walker) pairTreat(base int, e env) (best *plan.Treatment, row rowUse) {
 	var rec *plan.Record
 	if e.rec >= 0 {
 		rec = w.recs[e.rec].rec
@@ -168,19 +168,19 @@ func (w *walker) pairTreat(base int, e env) (best *plan.Treatment, owner bool) {
 		}
 		s := owned(w.field(e.ent, name, w.fold), rec, w.fold)
 		best = stricter(best, s.treat)
-		owner = owner || s.owner
+		row = row.and(s.row)
 	}
-	if owner {
+	if row != (rowUse{}) {
 		for _, m := range w.pairs[base:] {
 			if m.slot.role == valueRole {
-				_ = w.readOwner(m.v, e.rec) // the value was read before: it cannot fail
+				_ = w.readOwner(m.v, e.rec, row) // the value was read before: it cannot fail
 			}
 		}
 	}
 	if best == nil {
 		best = nameless
 	}
-	return best, owner
+	return best, row
 }
 
 // stricter returns the treatment that shows less; the first of two alike.

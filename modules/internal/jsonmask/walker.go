@@ -28,6 +28,8 @@ type walker struct {
 	kept    int
 	drops   int
 	recs    []owner           // enclosing records, innermost last
+	vals    []fieldValue      // of the enclosing records, for their conditions
+	unclear int               // records whose condition could not be told
 	pairs   []pairMember      // members of the pairs being read
 	cols    []*plan.Treatment // columns of the matrices being read
 	counts  []int             // records kept: one count a set for each open scope
@@ -238,7 +240,10 @@ func (w *walker) skip(v int) (int, error) {
 // member walks the value of a member.
 func (w *walker) member(v int, s slot, e env) (int, bool, error) {
 	if s.owner && e.rec >= 0 {
-		if err := w.readOwner(v, e.rec); err != nil {
+		if s.row.via > 0 && s.role == nodeRole && s.node.Record != nil && w.in[v] == '{' {
+			return w.nestedParent(v, s, e)
+		}
+		if err := w.readOwner(v, e.rec, s.row); err != nil {
 			return v, false, err
 		}
 	}
@@ -268,7 +273,7 @@ func (w *walker) child() *walker {
 	c.out, c.from, c.depth = c.out[:0], 0, 0
 	c.events, c.kept, c.drops = c.events[:0], 0, 0
 	c.recs, c.pairs, c.cols, c.totals = c.recs[:0], c.pairs[:0], c.cols[:0], c.totals[:0]
-	c.counts, c.wait = c.counts[:0], false
+	c.counts, c.wait, c.vals = c.counts[:0], false, c.vals[:0]
 	return c
 }
 
