@@ -70,6 +70,17 @@ func TestPinnedThumbprints(t *testing.T) {
 	}
 }
 
+func TestMetadataFileEndsInANewLine(t *testing.T) {
+	for name, text := range map[string]string{
+		"as editors save it":        metadataOf(theIDP()) + "\n",
+		"with a declaration on top": "<?xml version=\"1.0\"?>\n" + metadataOf(theIDP()) + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			newBench(t, func(c *Config) { c.Metadata = tempFile(t, text) })
+		})
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	good := metadataOf(theIDP())
 	cert, key := pemOf(theIDP())

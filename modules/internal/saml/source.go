@@ -195,7 +195,11 @@ func (s *source) bytes(ctx context.Context) ([]byte, error) {
 			return nil, errors.Unwrap(err)
 		}
 		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, MaxMetadata+1))
+		b, err := io.ReadAll(io.LimitReader(f, MaxMetadata+1))
+		if len(b) <= MaxMetadata {
+			b = bytes.TrimSpace(b) // files end in a new line
+		}
+		return b, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.where, nil)
 	if err != nil {
