@@ -133,7 +133,7 @@ func TestEveryCaddyfileOptionIsExplained(t *testing.T) {
 
 func TestEveryPlaceholderIsDocumented(t *testing.T) {
 	names := regexp.MustCompile(`\{http\.(?:crmgate|auth)\.[a-z_.]+\}`)
-	set := regexp.MustCompile(`repl\.Set\("(http\.[a-z_.]+)"`)
+	set := regexp.MustCompile(`"(http\.(?:crmgate|auth)\.[a-z_.]+)"[,:]`)
 	code := map[string]bool{}
 	for _, name := range withSuffix(trackedFiles(t), ".go") {
 		if strings.HasPrefix(name, "modules/gate/") && !isTestFile(name) {

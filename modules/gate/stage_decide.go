@@ -227,39 +227,26 @@ func (x *exchange) placeholders() {
 }
 
 func (x *exchange) placeholder(key string) (any, bool) {
-	if rest, ok := strings.CutPrefix(key, "http.auth.user."); ok {
-		p := x.d.Principal
-		if p == nil || p.ID == "" {
-			return nil, false
-		}
-		switch rest {
-		case "id":
-			return p.ID, true
-		case "email":
-			return p.Email, true
-		case "role":
-			return p.Role, true
-		}
-		return nil, false
+	p := x.d.Principal
+	if p == nil {
+		p = new(policy.Principal)
 	}
-	rest, ok := strings.CutPrefix(key, "http.crmgate.")
-	if !ok {
-		return nil, false
-	}
-	switch rest {
-	case "role":
-		if p := x.d.Principal; p != nil && p.ID != "" {
-			return p.Role, true
-		}
-	case "operation":
+	switch key {
+	case "http.auth.user.id":
+		return p.ID, p.ID != ""
+	case "http.auth.user.email":
+		return p.Email, p.ID != ""
+	case "http.auth.user.role", "http.crmgate.role":
+		return p.Role, p.ID != ""
+	case "http.crmgate.operation":
 		if op := x.d.Operation(); op != nil {
 			return op.ID, true
 		}
-	case "decision":
+	case "http.crmgate.decision":
 		return "allow", true
-	case "reason":
+	case "http.crmgate.reason":
 		return string(x.d.Reason), true
-	case "request_id":
+	case "http.crmgate.request_id":
 		return x.d.RequestID, true
 	}
 	return nil, false
