@@ -11,7 +11,7 @@ FUZZTIME ?= 20s
 # Packages without Caddy: their tests, race included, take seconds.
 LEAN = $(shell $(GO) list ./policy/... ./modules/internal/... ./modules/state/embedded ./modules/state/redis ./modules/records/sqlite ./modules/records/postgres ./modules/portal ./cmd/internal/democrm)
 
-.PHONY: help run build test race leaks fuzz bench check lint fmt golden validate xcaddy prerequisites
+.PHONY: help run build test race leaks fuzz bench bench-leaks check lint fmt golden validate xcaddy prerequisites
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,15 @@ leaks: ## the corpus of hostile answers: a line an id, last how many leak
 fuzz: ## every fuzz target for FUZZTIME (default 20s)
 	@scripts/fuzz $(FUZZTIME)
 
-bench: build ## CPU per request, side by side with bare Caddy
+bench: build bin/rewriters ## CPU per request, side by side with bare Caddy and with other ways to mask
 	@scripts/bench
+
+bench-leaks: build bin/rewriters ## the corpus of hostile answers through the other ways to mask
+	@set -o pipefail; $(GO) test ./modules/integration -run '^TestLeaksElsewhere$$' -count 1 -v -rewriters "$(CURDIR)/bin/rewriters" | grep '^leaks '
+
+.PHONY: bin/rewriters
+bin/rewriters:
+	@$(BUILD) -o bin/rewriters ./modules/integration/rewriters
 
 check: ## formatting and vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted:'; gofmt -l $$(git ls-files '*.go'); exit 1; }

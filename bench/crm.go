@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -20,24 +21,45 @@ type bodySize struct {
 
 var sizes = []bodySize{{"1k", 1}, {"10k", 7}, {"100k", 73}, {"1m", 740}}
 
-// canary is the end of a phone number that a masked answer must not hold in full.
-const canary = "+919812345678"
+// What a masked answer must not hold in full, and what every answer must hold.
+const (
+	canary = "+919812345678"
+	shown  = `"Qualified"`
+)
+
+// long is the size of the answer that memory is measured with, in bytes.
+const long = 1 << 30
 
 // startCRM answers lead lists from memory, so that what is measured is the gate.
+// Asked for the size "long" it goes on for that many bytes.
 func startCRM() *httptest.Server {
 	bodies := map[string]string{}
 	for _, s := range sizes {
 		bodies[strconv.Itoa(s.leads)] = leadList(s.leads)
 	}
+	page := leadList(73)
+	page = page[strings.Index(page, `[`)+1 : len(page)-2]
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, ok := bodies[r.URL.Query().Get("size")]
+		size := r.URL.Query().Get("size")
+		w.Header().Set("Content-Type", "application/json")
+		if size == "long" {
+			sep := `{"Leads":[`
+			for n := 0; n < long; n += len(page) + 1 {
+				if _, err := io.WriteString(w, sep+page); err != nil {
+					return
+				}
+				sep = ","
+			}
+			_, _ = io.WriteString(w, "]}")
+			return
+		}
+		body, ok := bodies[size]
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write([]byte(body))
+		_, _ = io.WriteString(w, body)
 	}))
 }
 
