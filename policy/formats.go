@@ -20,6 +20,8 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	case resource.FormatWebSocket:
 		p.Say = resp.Say
 		return p.MaxRows == 0
+	case resource.FormatHTML:
+		return t.page(p, resp)
 	case resource.FormatCSV:
 		p.Table = tableOf(resp.Table)
 		return isTable(t.root)
@@ -28,6 +30,30 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 		return t.root.Record == nil && p.MaxRows == 0 && !byPosition(resp.Records)
 	}
 	return false
+}
+
+// page compiles what the map says of a page. Records in it cannot be told apart,
+// and text that no element claims can be searched and nothing more: so nobody
+// whose rows are filtered gets one, and nobody to whom unknown fields are masked.
+func (t *tree) page(p *plan.Plan, resp *resource.Response) bool {
+	if len(resp.Elements) == 0 || t.entity == "" || t.limited || p.MaxRows > 0 || len(resp.Records) > 0 {
+		return false
+	}
+	table := t.table(t.entity)
+	if table.Unknown.Effect > plan.Detect {
+		return false
+	}
+	for _, e := range resp.Elements {
+		out := &plan.Element{Tag: e.At.Tag, ID: e.At.ID, Classes: e.At.Classes, Attrs: e.At.Attrs, In: e.Attribute, JSON: e.JSON, Entity: table}
+		if !e.JSON {
+			out.Treat = table.Fields[resource.Fold(e.Field)]
+			if out.Treat == nil {
+				return false // a field the map does not declare
+			}
+		}
+		p.Elements = append(p.Elements, out)
+	}
+	return true
 }
 
 // byPosition says whether records are written by position.

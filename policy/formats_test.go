@@ -53,6 +53,9 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 		{"{format: xml, records: {at: /rows, style: matrix, columns: {at: /cols}}}", no, no},
 		{"{format: multipart, records: {at: /*}}", yes, yes},
 		{"{format: websocket, records: {at: /}, say: [ping]}", yes, yes},
+		{"{format: html, elements: [{at: \"td.phone[data-x='1']\", field: phone}]}", yes, no},
+		{"{format: html, elements: [{at: \"#a\", field: fax}]}", no, no},
+		{"{format: html}", no, no},
 		{"{format: xlsx, records: {at: /*}}", no, no},
 		{"{format: opaque}", no, no},
 	} {
@@ -95,6 +98,8 @@ func TestTables(t *testing.T) {
 	}
 	for _, response := range []string{
 		"{table: {delimiter: \";\"}}", "{format: csv, table: {delimiter: x}}", "{format: csv, table: {quote: x}}", "{format: csv, prefix: x}", "{say: [ping]}",
+		"{elements: [{at: a, field: phone}]}", "{format: html, elements: [{at: \"a b\", field: phone}]}", "{format: html, elements: [{at: a}]}",
+		"{format: html, elements: [{at: a, json: true}]}", "{format: html, elements: [{at: \"a,b\", field: phone}]}", "{format: html, elements: [{field: phone}]}",
 	} {
 		if _, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", response, 1))); err == nil {
 			t.Errorf("%s is taken for an answer somebody can read", response)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate/modules/internal/csvmask"
 	"github.com/crmgate/crmgate/modules/internal/framed"
+	"github.com/crmgate/crmgate/modules/internal/htmlmask"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/modules/internal/xmlmask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -43,6 +44,9 @@ func newFramed(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
 	return framed.New(p, v, l)
 }
 func newCSV(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return csvmask.New(p, v, l) }
+func newHTML(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
+	return htmlmask.New(p, v, l)
+}
 func newXML(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return xmlmask.New(p, v, l) }
 
 // formats are those that an engine reads. What is no strict JSON is no body of
@@ -63,6 +67,7 @@ var formats = map[plan.Format]*format{
 		"text/csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values", "text/plain",
 		"application/vnd.ms-excel", "application/octet-stream",
 	}},
+	plan.HTML: {accept: "text/html", engine: newHTML, types: []string{"text/html"}},
 	plan.XML: {accept: "application/xml, text/xml", engine: newXML, types: []string{
 		"application/xml", "text/xml", "application/soap+xml", "application/atom+xml", "application/rss+xml",
 	}},

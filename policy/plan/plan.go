@@ -141,12 +141,26 @@ const (
 	JSONSeq   Format = "json_seq"  // JSON documents, each behind a record separator (RFC 7464)
 	SSE       Format = "sse"       // events whose data are JSON documents
 	Multipart Format = "multipart" // parts that are JSON documents each
+	HTML      Format = "html"
 	WebSocket Format = "websocket" // messages that are JSON documents each
 	CSV       Format = "csv"
 	XML       Format = "xml"
 	NoBody    Format = "none"
 	Opaque    Format = "opaque" // bytes nobody reads: files, images, pages without records
 )
+
+// Element is a place in a page that holds a field, or a script that holds JSON.
+// An element is one when all that is set of Tag to Attrs holds for it.
+type Element struct {
+	Tag     string            // in lower case
+	ID      string            //
+	Classes []string          // all of them
+	Attrs   map[string]string // by name in lower case; "" for any value
+	In      string            // the attribute that holds the field, in lower case; "" for the text within
+	JSON    bool              // a script whose text is a JSON document
+	Treat   *Treatment        // of the field; nil with JSON
+	Entity  *Entity           // table for JSON
+}
 
 // Table says how rows of text are written.
 type Table struct {
@@ -157,15 +171,16 @@ type Table struct {
 
 // Plan is a template set compiled for one operation's answer.
 type Plan struct {
-	ID       string   // digest of everything it was compiled from: into ETags, audit and metrics
-	Pass     bool     // nothing to change: the body is not touched at all
-	Format   Format   // what the operation answers; the Content-Type that came is not asked
-	Prefix   string   // declared XSSI prefix, removed before and put back after reading
-	Root     *Node    // shape of the answer
-	Table    *Table   // with CSV
-	Say      []string // with WebSocket: what the client may say, word for word
-	Fallback *Entity  // table for whatever the tree does not claim
-	NotFound *Canned  // answer when the single record asked for is not visible
-	MaxRows  int      // records let through per set; 0 for no cap
-	Problem  *Plan    // how an answer that is an error is read: no tree, texts searched; nil with Pass
+	ID       string     // digest of everything it was compiled from: into ETags, audit and metrics
+	Pass     bool       // nothing to change: the body is not touched at all
+	Format   Format     // what the operation answers; the Content-Type that came is not asked
+	Prefix   string     // declared XSSI prefix, removed before and put back after reading
+	Root     *Node      // shape of the answer
+	Table    *Table     // with CSV
+	Elements []*Element // with HTML: what holds fields
+	Say      []string   // with WebSocket: what the client may say, word for word
+	Fallback *Entity    // table for whatever the tree does not claim
+	NotFound *Canned    // answer when the single record asked for is not visible
+	MaxRows  int        // records let through per set; 0 for no cap
+	Problem  *Plan      // how an answer that is an error is read: no tree, texts searched; nil with Pass
 }

@@ -56,12 +56,15 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		"metadata":  pointers(&r.Metadata, "metadata"),
 		"messages":  d.setFlag(&r.Messages, "messages"),
 		"errors":    func(n *yaml.Node) { r.Errors = d.errorShape(n) },
+		"elements":  func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { r.Elements = append(r.Elements, d.element(i)) }) },
 		"say":       d.setTexts(&r.Say, "say"),
 		"table":     func(n *yaml.Node) { r.Table = d.tableShape(n) },
 	})
 	switch {
 	case r.Prefix != "" && r.Format != FormatJSON:
 		d.fail(n, "leave it out", "a prefix stands in front of json alone, not of %s", r.Format)
+	case len(r.Elements) > 0 && r.Format != FormatHTML:
+		d.fail(n, "leave it out, or give format: html", "elements are in html alone, not in %s", r.Format)
 	case len(r.Say) > 0 && r.Format != FormatWebSocket:
 		d.fail(n, "leave it out, or give format: websocket", "clients say something on a websocket alone, not in %s", r.Format)
 	case r.Table != nil && r.Format != FormatCSV:

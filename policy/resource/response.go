@@ -42,8 +42,27 @@ type Response struct {
 	Errors   *ErrorShape  // nil for the map's
 	Messages bool         // sse, websocket: messages are records of Records; false: declared without records
 	Metadata []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it
+	Elements []*Element   // html: what holds fields of the route's entity
 	Say      []string     // websocket: what clients may say, word for word; whoever is not restricted may say anything
 	Table    *Table       // csv: how it is written; nil for the defaults
+}
+
+// Element is a place in a page: a selector of a tag, an id, classes and
+// attributes without anything between them (td.phone, #mail, [data-field=pan]),
+// and the field that the text within, or the attribute, holds. With JSON it is a
+// script whose text is a JSON document, with or without a name it is assigned to.
+type Element struct {
+	At        Selector
+	Field     string // the map's name of the field
+	Attribute string // "" for the text within
+	JSON      bool
+}
+
+// Selector says which elements are meant: those for which all that is set holds.
+type Selector struct {
+	Tag, ID string
+	Classes []string
+	Attrs   map[string]string // "" for any value
 }
 
 // Table says how rows of text are written. Each row is one record: the answer's

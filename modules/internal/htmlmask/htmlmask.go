@@ -1,0 +1,302 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package htmlmask rewrites a page by a plan while it flows. Elements and
+// attributes that the plan claims are treated as the fields they hold; personal
+// data is looked for in all other text, in attributes, scripts and styles, also
+// where tags within a sentence or character references tear it apart. Comments
+// are emptied.
+//
+// The tokens are those of golang.org/x/net/html, which reads a page as browsers
+// do. Where only a browser's tree could tell what something is, more is masked
+// than need be, or the page is refused.
+package htmlmask
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/modules/internal/textmask"
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// ErrPage is wrapped by every error about a page that cannot be rewritten.
+// Errors hold no values.
+var ErrPage = errors.New("htmlmask: cannot be rewritten")
+
+func bad(what string) error { return fmt.Errorf("%w: %s", ErrPage, what) }
+
+const (
+	chunk  = 32 << 10 // bytes held before they are given on
+	maxRun = 64 << 10 // bytes of text that is looked at as one
+)
+
+// Masker rewrites one page after the other by one plan; it must not be used by
+// two goroutines at once.
+type Masker struct {
+	judge textmask.Judge
+	plan  *plan.Plan
+	most  int
+
+	z    *html.Tokenizer
+	out  []byte
+	sent int
+	err  error
+
+	claimed string // tag of the claimed element that is open; "" for none
+	claim   *plan.Element
+	nested  int    // elements of that tag within
+	text    []byte // of it
+
+	script   *plan.Element // the script at hand holds JSON
+	raw      string        // tag of the raw text element that is open
+	foreign  int           // open svg and math elements
+	run      []piece       // text that is looked at as one
+	runBytes int
+}
+
+// piece is a text of a run, or the bytes of a tag between two of them.
+type piece struct {
+	raw  []byte
+	text []byte // decoded; nil for a tag
+}
+
+// New returns a masker for a plan of the format HTML.
+func New(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) *Masker {
+	m := &Masker{}
+	m.Reset(p, v, l)
+	return m
+}
+
+// Reset makes m ready for the next page.
+func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
+	out, run := m.out[:0], m.run[:0]
+	if cap(out) > 8*chunk {
+		out = nil
+	}
+	j := m.judge
+	*m = Masker{judge: j, plan: p, out: out, run: run, most: l.Record}
+	m.judge.Reset(p, v, l)
+	if m.most <= 0 {
+		m.most = 1 << 20
+	}
+}
+
+// Plan returns the plan m was made for.
+func (m *Masker) Plan() *plan.Plan { return m.plan }
+
+// Stats returns what was done so far.
+func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
+
+// Reader returns the rewritten page of src. It may be called once after New or
+// Reset. Refused are, wrapping ErrPage: bytes that are not UTF-8, NUL, escape
+// sequences of other encodings, a page that declares another encoding, raw text
+// with tags in it within SVG or MathML, a claimed script that is not JSON. A tag
+// or a text beyond the limit of a record is a *jsonmask.LimitError.
+func (m *Masker) Reader(src io.Reader) io.Reader {
+	m.z = html.NewTokenizer(src)
+	m.z.SetMaxBuf(m.most)
+	return reader{m}
+}
+
+type reader struct{ m *Masker }
+
+// Read implements io.Reader.
+func (r reader) Read(p []byte) (int, error) {
+	m := r.m
+	for len(p) > 0 {
+		if n := len(m.out) - m.sent; n > 0 && (n >= chunk || m.err != nil) {
+			n = copy(p, m.out[m.sent:])
+			if m.sent += n; m.sent == len(m.out) {
+				m.out, m.sent = m.out[:0], 0
+			}
+			return n, nil
+		}
+		if m.err != nil {
+			return 0, m.err
+		}
+		if m.err = m.step(); m.err == io.EOF {
+			m.release() // what an open claimed element holds goes out masked
+			m.flush()
+		} else if m.err != nil {
+			m.out = m.out[:min(len(m.out), m.sent)]
+		}
+	}
+	return 0, nil
+}
+
+// step reads one token.
+func (m *Masker) step() error {
+	kind := m.z.Next()
+	raw := m.z.Raw()
+	if kind == html.ErrorToken {
+		switch err := m.z.Err(); {
+		case errors.Is(err, io.EOF):
+			return io.EOF
+		case errors.Is(err, html.ErrBufferExceeded):
+			return &jsonmask.LimitError{What: "size of a tag or a text", Limit: m.most}
+		default:
+			return fmt.Errorf("reading body: %w", err)
+		}
+	}
+	if !utf8.Valid(raw) || bytes.ContainsAny(raw, "\x00\x1b") {
+		return bad("text that is not UTF-8")
+	}
+	raw = bytes.Clone(raw)
+	switch kind {
+	case html.TextToken:
+		return m.words(raw, bytes.Clone(m.z.Text()))
+	case html.StartTagToken, html.SelfClosingTagToken:
+		return m.start(raw, kind == html.SelfClosingTagToken)
+	case html.EndTagToken:
+		name, _ := m.z.TagName()
+		m.end(raw, string(name))
+	case html.CommentToken:
+		// An empty one stays: without it what is on both sides could become a tag.
+		if m.claimed == "" {
+			m.run = append(m.run, piece{raw: []byte("<!---->")})
+		}
+	case html.DoctypeToken:
+		m.flush()
+		if _, hits := mask.Detect(nil, raw); hits == 0 {
+			m.out = append(m.out, raw...)
+		}
+	}
+	return nil
+}
+
+// words takes a text.
+func (m *Masker) words(raw, text []byte) error {
+	switch {
+	case m.claimed != "":
+		if len(m.text)+len(text) > maxRun {
+			text = nil // what is masked of so long a text does not depend on its end
+		}
+		m.text = append(m.text, text...)
+	case m.raw == "script" && m.script != nil:
+		return m.document(raw)
+	case m.raw != "" && m.foreign > 0 && bytes.IndexByte(raw, '<') >= 0:
+		return bad("raw text within a drawing")
+	case m.raw == "noscript" && bytes.IndexByte(raw, '<') >= 0: // tags where no scripts run, text elsewhere
+	case m.raw == "script" || m.raw == "style":
+		m.flush()
+		if !suspicious(raw) {
+			m.out = append(m.out, raw...)
+		} else {
+			m.judge.Text(nil, []byte("x"), textmask.Full, nil)
+		}
+	default:
+		m.run = append(m.run, piece{raw, text})
+		if m.runBytes += len(raw); m.runBytes > maxRun {
+			m.flush()
+		}
+	}
+	return nil
+}
+
+// flush writes the run.
+func (m *Masker) flush() {
+	if len(m.run) == 0 {
+		return
+	}
+	torn := m.torn()
+	for _, p := range m.run {
+		t := textmask.Searched
+		switch {
+		case p.text == nil:
+			m.out = append(m.out, p.raw...)
+			continue
+		case torn && len(bytes.TrimSpace(p.text)) > 0:
+			t = textmask.Full
+		}
+		if value, v := m.judge.Text(nil, p.text, t, nil); v == textmask.Changed {
+			m.out = append(m.out, html.EscapeString(string(value))...)
+		} else {
+			m.out = append(m.out, p.raw...)
+		}
+	}
+	m.run, m.runBytes = m.run[:0], 0
+}
+
+// torn reports whether the texts of the run, put together, hold personal data
+// that no one of them does. Pieces with white space between them are not put
+// together: the numbers of pages side by side are no telephone number.
+func (m *Masker) torn() bool {
+	var all []byte
+	apart, texts := 0, 0
+	for _, p := range m.run {
+		if p.text == nil {
+			continue
+		}
+		text := bytes.Map(func(r rune) rune {
+			if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
+				return ';'
+			}
+			return r
+		}, p.text)
+		_, n := mask.Detect(nil, text)
+		apart += n
+		texts++
+		all = append(all, text...)
+	}
+	if texts < 2 {
+		return false
+	}
+	_, n := mask.Detect(nil, all)
+	return n > apart
+}
+
+// release ends the claimed element: what it held goes out as the mask of it.
+func (m *Masker) release() {
+	if m.claimed == "" {
+		return
+	}
+	value, v := m.judge.Text(nil, bytes.TrimSpace(m.text), m.claim.Treat, m.claim.Entity)
+	if v == textmask.Changed {
+		m.out = append(m.out, html.EscapeString(string(value))...)
+	}
+	m.claimed, m.claim, m.nested, m.text = "", nil, 0, m.text[:0]
+}
+
+// end takes an end tag.
+func (m *Masker) end(raw []byte, name string) {
+	if m.claimed != "" {
+		if name != m.claimed {
+			return
+		}
+		if m.nested > 0 {
+			m.nested--
+			return
+		}
+		m.release()
+		m.out = append(append(append(m.out, "</"...), name...), '>')
+		return
+	}
+	if name == m.raw {
+		m.raw, m.script = "", nil
+	}
+	if name == "svg" || name == "math" {
+		m.foreign = max(0, m.foreign-1)
+	}
+	if len(bytes.TrimRight(raw[2+len(name):], " \t\r\n>")) > 0 { // what nobody reads
+		raw = append(append([]byte("</"), name...), '>')
+	}
+	m.tag(name, raw)
+}
+
+// tag writes a tag: within a sentence it is part of the run.
+func (m *Masker) tag(name string, raw []byte) {
+	if inline[name] && len(m.run) > 0 {
+		m.run = append(m.run, piece{raw: raw})
+		return
+	}
+	m.flush()
+	m.out = append(m.out, raw...)
+}

@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package htmlmask
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"golang.org/x/net/html"
+
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// page is a plan in which #phone and td.phone hold a phone, .pan a hidden field,
+// [data-name] a shown one, input[name=phone] one in its value, and script#state
+// JSON.
+func page() *plan.Plan {
+	phone, err := mask.Compile(mask.Spec{Fn: "phone"}, nil)
+	if err != nil {
+		panic(err)
+	}
+	p := &plan.Treatment{Field: "phone", Effect: plan.Mask, Mask: phone}
+	e := &plan.Entity{Fields: map[string]*plan.Treatment{"phone": p, "pan": {Field: "pan", Effect: plan.Hide}}, Unknown: &plan.Treatment{Effect: plan.Detect}}
+	return &plan.Plan{Format: plan.HTML, Fallback: e, Elements: []*plan.Element{
+		{ID: "phone", Treat: p, Entity: e},
+		{Tag: "td", Classes: []string{"phone"}, Treat: p, Entity: e},
+		{Classes: []string{"pan"}, Treat: e.Fields["pan"], Entity: e},
+		{Attrs: map[string]string{"data-name": ""}, Treat: &plan.Treatment{Field: "name"}, Entity: e},
+		{Tag: "input", Attrs: map[string]string{"name": "phone"}, In: "value", Treat: p, Entity: e},
+		{Tag: "script", ID: "state", JSON: true, Entity: e},
+	}}
+}
+
+func run(body string, wrap func(io.Reader) io.Reader) (string, jsonmask.Stats, error) {
+	m := New(page(), nil, jsonmask.Limits{})
+	var src io.Reader = strings.NewReader(body)
+	if wrap != nil {
+		src = wrap(src)
+	}
+	out, err := io.ReadAll(m.Reader(src))
+	return string(out), m.Stats(), err
+}
+
+func TestPages(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{ // want "" for a refusal
+		{"a page with nothing in it", "<!DOCTYPE html>\n<HTML><p class=x>Hi &amp; bye<BR/></P >\n</HTML>", "<!DOCTYPE html>\n<HTML><p class=x>Hi &amp; bye<BR/></P >\n</HTML>"},
+		{"the text of an element", `<b id="phone">+91-9812345670</b>`, `<b id="phone">+91XXXXXX5670</b>`},
+		{"tags within it", `<td class="a phone"><i>+91</i>-<b title=x>98123<td>45</td></b>45670</td><td>x</td>`, `<td class="a phone">+91XXXXXX5670</td><td>x</td>`},
+		{"an element that is not closed", `<table><td class=phone>9812345670<tr><td>x</td></tr>y`, `<table><td class=phone>XXXXXXXX`},
+		{"a hidden element", `<p class=pan>BQKPN4821L</p>z`, `<p class=pan></p>z`},
+		{"other attributes of a masked element", `<b id=phone data-v="12" title="98" onclick="f(1)" style="x">1</b>`, `<b id="phone" style="x">XXXXXXXX</b>`},
+		{"an attribute that is a field", `<input name=phone value="+91-9812345670"><input name=city value=Pune>`, `<input name="phone" value="+91XXXXXX5670"><input name=city value=Pune>`},
+		{"a doubled attribute", `<input name=phone value="" value="9812345670">`, `<input name="phone" value="">`},
+		{"personal data in text", "<p>call 98123-45670 now</p>", "<p>call XXXXXXXX now</p>"},
+		{"as references", "<p>&#57;&#x38;12345670 meera&commat;canary.example</p>", "<p>XXXXXXXX XXXXXXXX</p>"},
+		{"torn by marks", "<p>a <em>98123</em>45670 b</p>", "<p>XXXXXXXX<em>XXXXXXXX</em>XXXXXXXX</p>"},
+		{"numbers of pages", "<p><a>12</a> <a>13</a> <a>14</a> <a>15</a> <a>16</a></p>", "<p><a>12</a> <a>13</a> <a>14</a> <a>15</a> <a>16</a></p>"},
+		{"in attributes", `<a href="tel:+919812345670" title='x'>y</a><a href="mailto:meera%40canary.example">z</a><a href="?p=%39%38%31%32%33%34%35%36%37%30">w</a>`, `<a href="tel:XXXXXXXX" title="x">y</a><a href="mailto:XXXXXXXX">z</a><a href="XXXXXXXX">w</a>`},
+		{"as the name of an attribute", `<a p9812345670=1 x=2>`, `<a x="2">`},
+		{"a page within an attribute", `<iframe srcdoc="<p id=phone>secret</p>"></iframe>`, `<iframe></iframe>`},
+		{"data within a URL", `<a href="data:text/html;base64,OTgxMjM0NTY3MA==">x</a><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">`, `<a>x</a><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">`},
+		{"comments", "a<!-- 9812345670 --><!--[if IE]>9812345670<![endif]-->b", "a<!----><!---->b"},
+		{"a comment that makes a tag", "<<!-- -->p id=phone>x &<!-- -->#57;", "<<!---->p id=phone>x &<!---->#57;"},
+		{"a comment that tears", "<p>98123<!-- -->45670</p>", "<p>XXXXXXXX<!---->XXXXXXXX</p>"},
+		{"a script", `<script>var p = "9812345670";</script><script>var q = "\x39\u0038\u{31}2345670"</script><script>go(1)</script>`, `<script></script><script></script><script>go(1)</script>`},
+		{"a style", `<style>a:after{content:"9812345670"}</style><style>b{c:d}</style>`, `<style></style><style>b{c:d}</style>`},
+		{"a script that is JSON", `<script id=state type=application/json> {"Phone":"+91-9812345670","PAN":"x","n":1} </script>`, `<script id=state type=application/json> {"Phone":"+91XXXXXX5670","n":1} </script>`},
+		{"a script that assigns JSON", `<script id=state>window.__STATE__ = {"a":"<\/script>9812345670"};</script>`, `<script id=state>window.__STATE__ = {"a":"\u003c/script>XXXXXXXX"};</script>`},
+		{"a text area and a title", `<title>9812345670</title><textarea id=phone><b>1</textarea><textarea>call 9812345670</textarea>`, `<title>XXXXXXXX</title><textarea id=phone>XXXXXXXX</textarea><textarea>call XXXXXXXX</textarea>`},
+		{"a shown field is searched", `<p data-name>Asha 9812345670</p>`, `<p data-name>Asha XXXXXXXX</p>`},
+		{"an icon", `<svg viewBox="0 0 1 1"><title>Icon</title><path d="M1 2"/></svg>`, `<svg viewBox="0 0 1 1"><title>Icon</title><path d="M1 2"/></svg>`},
+		{"an end tag with more in it", "<p>x</p 9812345670>", "<p>x</p>"},
+		{"a tag that breaks off", "x<a href='9812345670", "x"},
+		{"what is there where no scripts run", `<noscript><p id=phone>secret</p></noscript><noscript>Switch it on</noscript>`, `<noscript></noscript><noscript>Switch it on</noscript>`},
+		{"encodings", `<meta charset="UTF-8"><meta http-equiv=Content-Type content="text/html; charset=utf-8">`, `<meta charset="UTF-8"><meta http-equiv=Content-Type content="text/html; charset=utf-8">`},
+
+		{"another encoding", `<meta charset="utf-7">`, ""},
+		{"another encoding in the old way", `<meta http-equiv=Content-Type content="text/html; charset=ISO-2022-JP">`, ""},
+		{"bytes that are not UTF-8", "<p>\xff</p>", ""},
+		{"an escape sequence", "<p>\x1b$B9812345670</p>", ""},
+		{"NUL", "<p>98\x00123</p>", ""},
+		{"a script that is not the JSON declared", `<script id=state>var x = f({"a":1})</script>`, ""},
+		{"a script with a doubled name", `<script id=state>{"Phone":"1","Phone":"9812345670"}</script>`, ""},
+		{"raw text within a drawing", `<svg><title><p id=phone>secret</p></title></svg>`, ""},
+		{"a style within a drawing", `<svg><style><p id=phone>secret</p></style></svg>`, ""},
+		{"a script that is closed within a drawing", `<svg><script/><p id=phone>secret</p></svg>`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, _, err := run(c.in, nil)
+			if c.want == "" && err == nil {
+				t.Fatalf("a page that browsers read in another way goes through:\n%s", got)
+			}
+			if c.want != "" && (err != nil || got != c.want) {
+				t.Fatalf("%v\ngot  %s\nwant %s", err, got, c.want)
+			}
+			if err != nil && got != "" {
+				t.Fatalf("a part of it goes out: %s", got)
+			}
+			slow, _, slowErr := run(c.in, iotest.OneByteReader)
+			if slow != got || (slowErr == nil) != (err == nil) {
+				t.Fatalf("byte by byte another answer comes out:\n%s, %v\n%s, %v", got, err, slow, slowErr)
+			}
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	var le *jsonmask.LimitError
+	for _, in := range []string{"<p>" + strings.Repeat("x", 2<<20), "<p a='" + strings.Repeat("x", 2<<20), "<script>" + strings.Repeat("x", 2<<20)} {
+		if _, _, err := run(in, nil); !errors.As(err, &le) {
+			t.Errorf("%v: one text may fill the memory", err)
+		}
+	}
+	if got, _, err := run("<p id=phone>"+strings.Repeat("<i>9812345670</i>", 100_000)+"</p>x", nil); err != nil || len(got) > 100 {
+		t.Errorf("a long masked element: %.200s, %v", got, err)
+	}
+}
+
+func TestStatsAndReset(t *testing.T) {
+	m := New(page(), nil, jsonmask.Limits{})
+	for range 2 {
+		m.Reset(page(), nil, jsonmask.Limits{})
+		if _, err := io.ReadAll(m.Reader(strings.NewReader("<p id=phone>1<p class=pan>"))); err != nil {
+			t.Fatal(err)
+		}
+		m.Reset(page(), nil, jsonmask.Limits{})
+		out, err := io.ReadAll(m.Reader(strings.NewReader("<b id=phone>1</b><b class=pan>2</b>")))
+		if s := m.Stats(); err != nil || string(out) != "<b id=phone>XXXXXXXX</b><b class=pan></b>" || s.Masked["phone"] != 1 || s.Hidden["pan"] != 1 {
+			t.Errorf("%s, %+v, %v", out, s, err)
+		}
+	}
+}
+
+// FuzzPage: no claimed element of the tree that browsers build out of the
+// rewritten page holds anything but its mask, whatever the chunks.
+func FuzzPage(f *testing.F) {
+	for _, s := range []string{
+		"<b id=phone>secret<i>x</i></b><p class=pan>y", "<table><tr><td class=phone>secret<td>x</table>", "<input name=phone value=secret>",
+		"<script id=state>{\"Phone\":\"secret\"}</script>", "<svg><title>x</title></svg><title id=phone>a</title>", "<!-- x --><p>98123<b>45670</b></p>", "<select><option id=phone>secret</select>",
+	} {
+		f.Add([]byte(s), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, size uint8) {
+		got, _, err := run(string(body), nil)
+		slow, _, slowErr := run(string(body), func(r io.Reader) io.Reader { return &pieces{r, int(size)%5 + 1} })
+		if got != slow || (err == nil) != (slowErr == nil) {
+			t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
+		}
+		if err != nil {
+			return
+		}
+		doc, err := html.Parse(strings.NewReader(got))
+		if err != nil {
+			return
+		}
+		look(t, doc, got)
+	})
+}
+
+type pieces struct {
+	r io.Reader
+	n int
+}
+
+func (p *pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.n)]) }
+
+func look(t *testing.T, n *html.Node, body string) {
+	if n.Type == html.CommentNode && n.Data != "" {
+		t.Fatalf("a comment says %q\n%s", n.Data, body)
+	}
+	if n.Type == html.ElementNode {
+		var attrs []attr
+		for _, a := range n.Attr {
+			attrs = append(attrs, attr{a.Key, a.Val})
+		}
+		for _, e := range page().Elements {
+			if e.JSON || e.In != "" || e.Treat.Effect < plan.Mask || !matches(e, n.Data, attrs) || n.Namespace != "" {
+				continue
+			}
+			if text := strings.TrimSpace(textOf(n)); text != "" && !strings.Contains(text, "XXXXXX") && e.ID != "" {
+				t.Fatalf("a masked element holds %q\n%s", text, body)
+			}
+		}
+	}
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		look(t, c, body)
+	}
+}
+
+func textOf(n *html.Node) string {
+	if n.Type == html.TextNode {
+		return n.Data
+	}
+	out := ""
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		out += textOf(c)
+	}
+	return out
+}

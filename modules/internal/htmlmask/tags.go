@@ -1,0 +1,292 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package htmlmask
+
+import (
+	"bytes"
+	"encoding/hex"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/modules/internal/textmask"
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+func set(words string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		out[w] = true
+	}
+	return out
+}
+
+var (
+	// inline are the tags that part no sentence.
+	inline = set("a abbr b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q s samp small span strike strong sub sup time tt u var wbr")
+
+	// voids are the elements that hold nothing.
+	voids = set("area base br col embed hr img input link meta param source track wbr")
+
+	// raws are the elements whose text is not read for tags.
+	raws = set("script style textarea title xmp iframe noembed noframes noscript plaintext")
+
+	// harmless are the attributes that stay on an element that is masked.
+	harmless = set("id class style role type name for dir lang colspan rowspan scope align width height hidden disabled readonly required checked selected tabindex")
+)
+
+type attr struct{ name, value string }
+
+// start takes a start tag.
+func (m *Masker) start(raw []byte, selfClosing bool) error {
+	name, more := m.z.TagName()
+	tag := string(name)
+	var attrs []attr
+	for more {
+		var k, v []byte
+		k, v, more = m.z.TagAttr()
+		attrs = append(attrs, attr{string(k), string(v)})
+	}
+	if m.claimed != "" {
+		if tag == m.claimed && !voids[tag] {
+			m.nested++
+		}
+		return nil
+	}
+	if tag == "meta" {
+		if err := encoding(attrs); err != nil {
+			return err
+		}
+	}
+	if m.foreign > 0 && selfClosing {
+		if raws[tag] {
+			return bad("raw text within a drawing") // x/net reads on for an end that a browser does not need
+		}
+	} else if tag == "svg" || tag == "math" {
+		m.foreign++
+	}
+	claims := m.claims(tag, attrs)
+	out, changed := m.attrs(attrs, claims)
+	if changed || countAttrs(raw[1+len(tag):]) != len(attrs) { // the second of a name is one that nobody reads
+		raw = write(tag, out, selfClosing)
+	}
+	m.tag(tag, raw)
+	if raws[tag] {
+		m.raw = tag
+	}
+	for _, c := range claims {
+		switch {
+		case c.JSON:
+			m.script = c
+		case c.In == "" && c.Treat.Effect >= plan.Mask && !voids[tag] && m.claimed == "":
+			m.flush()
+			m.claimed, m.claim = tag, c
+		case c.In == "" && m.claimed != "" && c.Treat.Effect > m.claim.Treat.Effect:
+			m.claim = c
+		}
+	}
+	return nil
+}
+
+// claims returns the places of the plan that an element is.
+func (m *Masker) claims(tag string, attrs []attr) []*plan.Element {
+	var out []*plan.Element
+	for _, e := range m.plan.Elements {
+		if matches(e, tag, attrs) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func matches(e *plan.Element, tag string, attrs []attr) bool {
+	if e.Tag != "" && e.Tag != tag {
+		return false
+	}
+	get := func(name string, is func(string) bool) bool {
+		return slices.ContainsFunc(attrs, func(a attr) bool { return a.name == name && is(a.value) })
+	}
+	if e.ID != "" && !get("id", func(v string) bool { return v == e.ID }) {
+		return false
+	}
+	for _, c := range e.Classes {
+		if !get("class", func(v string) bool { return slices.Contains(strings.Fields(v), c) }) {
+			return false
+		}
+	}
+	for name, want := range e.Attrs {
+		if !get(name, func(v string) bool { return want == "" || v == want }) {
+			return false
+		}
+	}
+	return true
+}
+
+// attrs treats the attributes of an element. A masked element keeps those alone
+// that say how it looks and what it is.
+func (m *Masker) attrs(attrs []attr, claims []*plan.Element) (out []attr, changed bool) {
+	bare := slices.ContainsFunc(claims, func(c *plan.Element) bool { return !c.JSON && c.Treat.Effect >= plan.Mask })
+	for _, a := range attrs {
+		t, ent := textmask.Searched, textmask.Closed
+		selects := false
+		for _, c := range claims {
+			_, named := c.Attrs[a.name]
+			selects = selects || named
+			if !c.JSON && c.In == a.name && (t == textmask.Searched || c.Treat.Effect > t.Effect) {
+				t, ent = c.Treat, c.Entity
+			}
+		}
+		switch {
+		case a.name == "srcdoc", personalText([]byte(a.name)), strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.value)), "data:") && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(a.value)), "data:image/"):
+			changed = true
+			continue
+		case bare && t == textmask.Searched && !harmless[a.name] && !selects:
+			changed = true
+			continue
+		}
+		value, v := m.judge.Text(nil, []byte(a.value), t, ent)
+		switch {
+		case v == textmask.Hidden:
+			changed = true
+			continue
+		case v == textmask.Changed:
+			changed = true
+			a.value = string(value)
+		case t == textmask.Searched && suspicious([]byte(a.value)):
+			changed = true
+			a.value = mask.FullText
+		}
+		out = append(out, a)
+	}
+	return out, changed
+}
+
+// countAttrs counts the attributes of a tag behind its name, as the HTML standard
+// reads them (13.2.5.32 and on).
+func countAttrs(b []byte) int {
+	n := 0
+	skip := func(also string) { b = bytes.TrimLeft(b, " \t\r\n\f"+also) }
+	upTo := func(stops string) {
+		if i := bytes.IndexAny(b, stops); i >= 0 {
+			b = b[i:]
+		} else {
+			b = nil
+		}
+	}
+	for {
+		skip("/")
+		if len(b) == 0 || b[0] == '>' {
+			return n
+		}
+		n++
+		if b = b[1:]; len(b) > 0 { // a name may start with =
+			upTo(" \t\r\n\f/>=")
+		}
+		skip("")
+		if len(b) == 0 || b[0] != '=' {
+			continue
+		}
+		b = b[1:]
+		skip("")
+		if len(b) > 0 && (b[0] == '"' || b[0] == '\'') {
+			quote := string(b[:1])
+			b = b[1:]
+			upTo(quote)
+			b = bytes.TrimPrefix(b, []byte(quote))
+			continue
+		}
+		upTo(" \t\r\n\f>")
+	}
+}
+
+// write writes a start tag anew.
+func write(tag string, attrs []attr, selfClosing bool) []byte {
+	b := append([]byte("<"), tag...)
+	for _, a := range attrs {
+		b = append(append(b, ' '), a.name...)
+		b = append(append(append(b, `="`...), html.EscapeString(a.value)...), '"')
+	}
+	if selfClosing {
+		b = append(b, " /"...)
+	}
+	return append(b, '>')
+}
+
+// encoding refuses a page that says it is not UTF-8.
+func encoding(attrs []attr) error {
+	for _, a := range attrs {
+		v := strings.ToLower(a.value)
+		switch {
+		case a.name == "charset" && strings.TrimSpace(v) != "utf-8" && strings.TrimSpace(v) != "utf8":
+			return bad("another encoding than UTF-8")
+		case a.name == "content" && strings.Contains(v, "charset") && !strings.Contains(v, "charset=utf-8"):
+			return bad("another encoding than UTF-8")
+		}
+	}
+	return nil
+}
+
+// escapes are those of scripts, of URLs and of style sheets.
+var escapes = regexp.MustCompile(`\\u\{?0*[0-9a-fA-F]{2,4}\}?|\\x[0-9a-fA-F]{2}|%[0-9a-fA-F]{2}|\\0{0,4}[0-9a-fA-F]{2} ?`)
+
+// personalText reports whether a text looks like personal data.
+func personalText(b []byte) bool {
+	_, hits := mask.Detect(nil, b)
+	return hits > 0
+}
+
+// suspicious reports whether a script, a style or an attribute holds what looks
+// like personal data, as it stands or with its escapes undone.
+func suspicious(b []byte) bool {
+	if personalText(b) {
+		return true
+	}
+	if !bytes.ContainsAny(b, `\%`) {
+		return false
+	}
+	return personalText(escapes.ReplaceAllFunc(b, func(e []byte) []byte {
+		digits := strings.Trim(strings.TrimLeft(string(e), `\ux%{`), "} ")
+		if len(digits) == 2 {
+			if raw, err := hex.DecodeString(digits); err == nil {
+				return raw
+			}
+		}
+		n, err := strconv.ParseUint(digits, 16, 32)
+		if err != nil {
+			return e
+		}
+		return []byte(string(rune(n)))
+	}))
+}
+
+// assigned is what may stand in front of the document in a script.
+var assigned = regexp.MustCompile(`^[\s\w$.=]*$`)
+
+// document rewrites a script that holds JSON.
+func (m *Masker) document(raw []byte) error {
+	m.flush()
+	from, to := bytes.IndexAny(raw, "{["), bytes.LastIndexAny(raw, "}]")+1
+	if from < 0 || to <= from || !assigned.Match(raw[:from]) || len(bytes.Trim(raw[to:], " \t\r\n;")) > 0 || suspicious(raw[:from]) {
+		return bad("a script that is not the JSON that was declared")
+	}
+	doc := jsonmask.New(&plan.Plan{Root: &plan.Node{}, Fallback: m.script.Entity}, m.judge.Viewer, m.judge.Limits)
+	out, err := doc.Append(nil, raw[from:to])
+	if err != nil {
+		return err
+	}
+	m.judge.Add(doc.Stats())
+	m.out = append(m.out, raw[:from]...)
+	if bytes.Equal(out, raw[from:to]) {
+		m.out = append(m.out, out...)
+	} else { // a text written anew may hold what ends a script
+		m.out = append(m.out, bytes.ReplaceAll(out, []byte("<"), []byte(`\u003c`))...)
+	}
+	m.out = append(m.out, raw[to:]...)
+	return nil
+}
