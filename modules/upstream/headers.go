@@ -28,7 +28,7 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 	out := in.Clone()
 	endHop(out)
 	for _, name := range dropped {
-		out.Del(name)
+		delete(out, name) // they stand here in the one spelling that answers have
 	}
 	for name, values := range out {
 		switch {
@@ -68,15 +68,16 @@ func private(h http.Header) {
 // isPrivate says whether no shared cache may keep what comes with these
 // directives. private with names of headers after it lets the body be kept.
 func isPrivate(values []string) bool {
+	if len(values) == 0 {
+		return false
+	}
 	found := false
 	for part := range strings.SplitSeq(strings.ToLower(joined(values)), ",") {
-		switch part, _, _ = strings.Cut(strings.TrimSpace(part), "="); part {
+		part = strings.TrimSpace(part)
+		switch word, _, _ := strings.Cut(part, "="); word {
 		case "public", "s-maxage":
 			return false
 		}
-	}
-	for part := range strings.SplitSeq(strings.ToLower(joined(values)), ",") {
-		part = strings.TrimSpace(part)
 		found = found || part == "private" || part == "no-store"
 	}
 	return found

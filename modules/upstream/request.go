@@ -22,8 +22,14 @@ func rewrites(p *plan.Plan) bool { return p != nil && !p.Pass }
 // outbound returns the request as the CRM gets it. It is a copy: reverse_proxy
 // logs the request it gave us, and the person's keys must not be in it.
 func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Reason) {
-	out := req.Clone(req.Context())
-	h := out.Header
+	ctx := req.Context()
+	if rewrites(d.Plan()) {
+		ctx = noTrace{ctx}
+	}
+	// What is changed below or by who sends it is copied, and no more than that.
+	out := req.WithContext(ctx)
+	to, h := *req.URL, req.Header.Clone()
+	out.URL, out.Header = &to, h
 	if rewrites(d.Plan()) {
 		// A write that depends on a validator of the rewritten body cannot be
 		// translated back; dropping the condition could overwrite somebody's change.
@@ -34,7 +40,6 @@ func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Rea
 		if out.Method == http.MethodHead {
 			out.Method = http.MethodGet // whether a record is visible is in the body
 		}
-		out = out.WithContext(noTrace{out.Context()})
 	}
 	d.Forbidden.StripHeaders(h)
 	maps.Copy(h, d.Identity)

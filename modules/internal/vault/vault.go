@@ -22,7 +22,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"sync"
 )
 
 // KeyBytes is the length of a key.
@@ -44,6 +46,7 @@ type key struct {
 	id   [idBytes]byte
 	aead cipher.AEAD
 	look []byte // key of LookupHMAC
+	macs sync.Pool
 }
 
 // A sealed value is: version, key id, nonce, ciphertext with tag.
@@ -146,7 +149,8 @@ func (v *Vault) Current(sealed []byte) bool {
 
 // bound is the additional data: each part with its length in front.
 func bound(purpose, owner string, head []byte) []byte {
-	b := binary.AppendUvarint(nil, uint64(len(purpose)))
+	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(purpose)+len(owner)+len(head))
+	b = binary.AppendUvarint(b, uint64(len(purpose)))
 	b = append(b, purpose...)
 	b = binary.AppendUvarint(b, uint64(len(owner)))
 	b = append(b, owner...)
@@ -168,9 +172,16 @@ func (v *Vault) Lookups(purpose, value string) []string {
 }
 
 func (k *key) lookup(purpose, value string) string {
-	h := hmac.New(sha256.New, k.look)
+	h, ok := k.macs.Get().(hash.Hash)
+	if !ok {
+		h = hmac.New(sha256.New, k.look)
+	}
 	h.Write(bound(purpose, value, nil))
-	return hex.EncodeToString(h.Sum(nil))
+	var sum [sha256.Size]byte
+	out := hex.EncodeToString(h.Sum(sum[:0]))
+	h.Reset() // nothing of the value stays
+	k.macs.Put(h)
+	return out
 }
 
 // KeyIDs names the keys without telling them, the sealing one first.
