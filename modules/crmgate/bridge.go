@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/assertion"
+	"github.com/crmgate/crmgate/modules/portal"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/resource"
 )
@@ -39,13 +40,13 @@ func ReasonOf(err error) policy.Reason {
 }
 
 // checkBridges holds the bridges against the map and collects what clients must
-// not send themselves.
+// not send to the CRM: what says who they are, and the secret of a sign-in that waits.
 func (a *App) checkBridges() error {
 	b := a.Config.Bridge
 	if b == nil {
 		b = new(BridgeConfig)
 	}
-	headers := append([]string{DefaultJWTHeader}, a.resources.Credentials.Headers...)
+	headers := append([]string{DefaultJWTHeader, portal.StepHeader}, a.resources.Credentials.Headers...)
 	if b.JWT != nil {
 		if b.JWT.Header == "" {
 			b.JWT.Header = DefaultJWTHeader

@@ -108,7 +108,8 @@ func (b *backend) changer(ctx context.Context, t portal.Ticket) (*attempt, error
 		return nil, refuse(policy.NoSession)
 	}
 	a.person, a.email = person, person.Email
-	return a, nil
+	// Who took the mailbox must not set the password that counts once a lock is over.
+	return a, a.judge(ctx)
 }
 
 // passwordFailed turns an error of a password's keeper into what the portal shows.

@@ -197,6 +197,7 @@ func (s *setup) ready(t testing.TB, p *process, port, admin string) *demo {
 		time.Sleep(50 * time.Millisecond)
 	}
 	d.pool = certPool(t, d.CA)
+	d.handshake(t)
 	return d
 }
 

@@ -30,6 +30,10 @@ const (
 	DeviceCookie = CookieName + "_device" // a trusted device: kept over sign-outs, proves nothing alone
 	keptCookie   = CookieName + "_kept"   // a form that waits for its person to sign in
 
+	// What package sso knows a browser by.
+	flowCookie     = CookieName + "_flow"
+	flowPostCookie = CookieName + "_flow_post"
+
 	stepLife = 600 // seconds; the Backend's own limit is what counts
 	keptLife = 600
 )
@@ -190,7 +194,7 @@ func DeviceToken(r *http.Request) string { return secret(r.Header, DeviceCookie)
 // says whether there were any: one of them was planted, and nobody can tell which.
 func clearDoubled(h http.Header, r *http.Request) bool {
 	doubled := false
-	for _, name := range [...]string{CookieName, stepCookie, DeviceCookie, keptCookie} {
+	for _, name := range [...]string{CookieName, stepCookie, DeviceCookie, keptCookie, flowCookie, flowPostCookie} {
 		if _, n := cookie(r.Header, name); n > 1 {
 			setCookie(h, name, "", -1)
 			doubled = true
