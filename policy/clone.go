@@ -76,11 +76,19 @@ func (e EntityRule) over(base EntityRule, at, id string, o origin) EntityRule {
 			mark(a.name)
 		}
 	}
-	for i, w := range []*string{&e.Bulk.Create, &e.Bulk.Edit, &e.Bulk.Delete, &e.Rows, &e.UnknownFields} {
+	for i, w := range []*string{&e.Bulk.Create, &e.Bulk.Edit, &e.Bulk.Delete, &e.UnknownFields} {
 		if *w != "" {
-			*[]*string{&base.Bulk.Create, &base.Bulk.Edit, &base.Bulk.Delete, &base.Rows, &base.UnknownFields}[i] = *w
-			mark([]string{"bulk/create", "bulk/edit", "bulk/delete", "rows", "unknown_fields"}[i])
+			*[]*string{&base.Bulk.Create, &base.Bulk.Edit, &base.Bulk.Delete, &base.UnknownFields}[i] = *w
+			mark([]string{"bulk/create", "bulk/edit", "bulk/delete", "unknown_fields"}[i])
 		}
+	}
+	if !e.Rows.IsZero() {
+		base.Rows = e.Rows
+		mark("rows")
+	}
+	if e.MaxRecords > 0 {
+		base.MaxRecords = e.MaxRecords
+		mark("max_records")
 	}
 	if e.Lookup != nil {
 		base.Lookup = e.Lookup

@@ -288,6 +288,14 @@ func (c *compiler) compileAssignments() {
 			id: "template:" + a.Template, assign: i, exclusive: a.Exclusive, restriction: r,
 			roles: set(a.Roles), groups: set(a.Groups), users: map[string]bool{},
 		}
+		if a.When != "" {
+			cond, err := compileCondition(a.When, nil)
+			if err != nil {
+				c.fault(at+"/when", "the condition: "+err.Error(), "mend the expression; line and column count within it")
+			}
+			con.when = cond
+			c.set.conditional = true
+		}
 		c.checkAssignment(at, a)
 		for _, u := range a.Users {
 			con.users[foldEmail(u)] = true

@@ -16,6 +16,9 @@ type verdict struct {
 	reason Reason // Allowed, AllowedPublic or why not
 	detail string
 	plan   *compiled
+	needs  []need               // with a refusal: what may lift it
+	writes []*resource.FieldUse // of fields(): writes that depend on the present values
+	exact  *resource.FieldUse   // of fields(): the masked field that records are looked up by
 }
 
 func allowed(c *compiled) verdict { return verdict{reason: Allowed, plan: c} }
@@ -53,11 +56,30 @@ func (s *Set) Decide(p *Principal, ops []resource.Operation, env Env) Decision {
 		d.Plans = make([]*plan.Plan, len(ops))
 	}
 	limited, accounts := false, false
+	var looked *resource.FieldUse
+	var pending *Pending
+	var unless verdict
 	for i := range ops {
 		v := s.decide(r.rights, p, &ops[i])
-		if !v.ok() {
+		if !v.ok() && (len(v.needs) == 0 || ambiguous(ops, i, v.needs)) {
 			d.Plans, d.Inject = nil, nil
 			return d.deny(v.reason, v.detail)
+		}
+		if !v.ok() {
+			if pending == nil {
+				pending, unless = &Pending{set: s}, v
+			}
+			for _, n := range v.needs {
+				n.viewer = s.knowing(s.viewer(p, &env, modifyRight(n.entity.Name)), r.rights, p)
+				pending.needs = append(pending.needs, n)
+			}
+		}
+		if v.exact != nil && len(ops) > 1 {
+			d.Plans, d.Inject = nil, nil
+			return d.deny(QueryDenied, ops[i].ID+": a look-up by a masked field stands alone")
+		} else if v.exact != nil {
+			looked = v.exact
+			d.LookedUp, d.Detail = true, ops[i].ID+": looked up by the whole value of "+looked.Entity+"."+looked.Field
 		}
 		if len(ops) == 1 {
 			d.Plans = v.plan.plans
@@ -71,10 +93,32 @@ func (s *Set) Decide(p *Principal, ops []resource.Operation, env Env) Decision {
 		}
 	}
 	if limited {
-		d.Viewer = s.viewerOf(p, &env, ops, accounts)
+		d.Viewer = s.knowing(s.viewerOf(p, &env, ops, accounts), r.rights, p)
+		if looked != nil {
+			twin := *d.Viewer
+			twin.User = &lookup{conditionUser: s.conditionUser(p), given: looked.Given.Value()}
+			d.Viewer = &twin
+		}
+	}
+	if pending != nil {
+		d.Pending = pending
+		return d.deny(unless.reason, unless.detail)
 	}
 	d.Allow, d.Reason = true, Allowed
 	return d
+}
+
+// ambiguous says whether values that depend on the present ones may belong to
+// records of another operation of the request.
+func ambiguous(ops []resource.Operation, i int, needs []need) bool {
+	for _, n := range needs {
+		for j := range ops {
+			if len(n.writes) > 0 && j != i && ops[j].Entity == ops[i].Entity {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // viewerOf finds the viewer of a request. A batch that reads both accounts and
@@ -179,19 +223,38 @@ func (s *Set) decide(r *rights, p *Principal, op *resource.Operation) verdict {
 	if v := s.matrix(r, op); !v.ok() {
 		return v
 	}
-	if v := s.fields(r, op); !v.ok() {
-		return v
+	wait := s.fields(r, op)
+	exact := wait.exact
+	switch {
+	case wait.ok():
+	case len(wait.writes) == 0 || !existing(op):
+		return wait
+	default:
+		wait.needs = []need{{rights: r, op: op, entity: s.crm.Entities[op.Entity], ids: distinct(op.Records), writes: wait.writes, unless: wait}}
 	}
 	if op.Entity != "" && op.Action != "" && op.Kind != resource.WhoAmI {
 		if err := r.rowWrite(op); err != nil {
-			return deny(RowDenied, "%s: %v", op.ID, err)
+			v := deny(RowDenied, "%s: %v", op.ID, err)
+			if v.needs = s.rowNeeds(r, op, v); len(v.needs) == 0 {
+				return v
+			}
+			if v.needs = append(v.needs, wait.needs...); wait.ok() {
+				wait = v
+			}
+			wait.needs = v.needs
 		}
 	}
-	c := s.planFor(r, op)
+	c := s.planFor(r, op, exact)
 	if c.cannot != nil {
 		return deny(c.reason, "%s: %v", op.ID, c.cannot)
 	}
-	return allowed(c)
+	if !wait.ok() {
+		wait.plan = c
+		return wait
+	}
+	v := allowed(c)
+	v.exact = exact
+	return v
 }
 
 // feature judges the switches an operation falls under.
@@ -261,7 +324,7 @@ func (s *Set) matrix(r *rights, op *resource.Operation) verdict {
 	if v := e.typesVerdict(c, op); !v.ok() {
 		return v
 	}
-	hard := r.hard[op.Entity] || e.rows != plan.All || e.cells[cExport] == NoAccess
+	hard := r.hard[op.Entity] || e.rows != plan.All || len(e.conds) > 0 || e.cells[cExport] == NoAccess
 	if hard && len(op.Callbacks) > 0 {
 		return deny(ActionDenied, "%s: the request has results sent to another address, past every mask", op.ID)
 	}

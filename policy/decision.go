@@ -18,6 +18,8 @@ type Decision struct {
 	Plans      []*plan.Plan         // one per operation, in order, set when Allow; nil entry never
 	Viewer     *plan.Viewer         // whose rows
 	Because    []string             // ids of the templates and assignments behind it, for explain
+	LookedUp   bool                 // records are looked up by a masked field: to be counted, and refused when there are too many
+	Pending    *Pending             // set on a refusal that the records as they are now may turn into an allowance; then Plans, Viewer and Inject are set
 	Inject     []Injection          // query or body values the gate must set so that the CRM filters rows itself
 }
 

@@ -9,12 +9,47 @@ import (
 )
 
 // fields judges every field a request names. A restricted field is refused,
-// never taken out: a query without its condition would find everything.
+// never taken out: a query without its condition would find everything. When all
+// that is refused are writes that the present values may allow, the refusal lists
+// them.
 func (s *Set) fields(r *rights, op *resource.Operation) verdict {
+	out := verdict{reason: Allowed}
+	if v := s.replaces(r, op); !v.ok() {
+		return v
+	}
 	for i := range op.Fields {
-		if v := s.field(r, op, &op.Fields[i]); !v.ok() {
+		v := s.field(r, op, &op.Fields[i])
+		switch {
+		case v.ok() && v.exact != nil && out.exact != nil:
+			return deny(QueryDenied, "%s: looked up by two masked fields at once", op.ID)
+		case v.ok() && v.exact != nil:
+			out.exact = v.exact
+		case v.ok():
+		case len(v.writes) == 0:
 			return v
+		case out.ok():
+			v.exact = out.exact
+			out = v
+		default:
+			out.writes = append(out.writes, v.writes...)
 		}
+	}
+	return out
+}
+
+// replaces refuses a write that erases what it does not name, by somebody who
+// cannot name everything.
+func (s *Set) replaces(r *rights, op *resource.Operation) verdict {
+	t := r.tables[op.Entity]
+	if op.Route.Write != resource.Replace || creates(op) || t == nil {
+		return verdict{reason: Allowed}
+	}
+	whole := t.Unknown.Effect == plan.Show
+	for _, tr := range t.Fields {
+		whole = whole && tr.Effect == plan.Show
+	}
+	if !whole {
+		return deny(FieldDenied, "%s: the write erases what it does not name, and some fields of %s are not shown as they are", op.ID, op.Entity)
 	}
 	return verdict{reason: Allowed}
 }
@@ -76,6 +111,8 @@ func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 		// passing only.
 	case tr.Field == "":
 		return deny(QueryDenied, "%s: %s by %q, which the map does not know, while fields of %s are restricted", op.ID, u.Use, u.Name, entity)
+	case r.exactly(op, u, entity, tr):
+		return verdict{reason: Allowed, exact: u}
 	default:
 		return deny(QueryDenied, "%s: %s by %s.%s, which is restricted", op.ID, u.Use, entity, tr.Field)
 	}
@@ -112,13 +149,14 @@ func (s *Set) treatmentOf(r *rights, u *resource.FieldUse, entity string) *plan.
 // Making a record is judged by the create cell alone: who types a phone number
 // knows it. Anything that may change a record that exists is judged as an edit,
 // an upsert and an import too, and whoever does not see a value as it is may not
-// write it: a mask must never be stored over what it stands for. The right to fill a masked field in while it is
-// empty needs the current value, which the gate does not read yet: refused.
+// write it: a mask must never be stored over what it stands for. Whether it is
+// empty, or the mask is all that is written, only the present value tells; such a
+// refusal says so.
 func (s *Set) write(r *rights, op *resource.Operation, u *resource.FieldUse, entity string) verdict {
 	if u.Field == "" {
 		tr := s.treatmentOf(r, u, entity)
 		if tr.Effect > plan.Show && !creates(op) {
-			return deny(FieldDenied, "%s: %q, which the map does not know, may not be written by somebody who does not see it as it is", op.ID, u.Name)
+			return unread(u, "%s: %q, which the map does not know, may not be written by somebody who does not see it as it is", op.ID, u.Name)
 		}
 		return verdict{reason: Allowed}
 	}
@@ -129,16 +167,23 @@ func (s *Set) write(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 	if creates(op) {
 		return verdict{reason: Allowed}
 	}
+	tr := s.treatmentOf(r, u, entity)
 	switch {
-	case f.edit == mayFill:
-		return deny(FieldDenied, "%s: %s.%s is masked; it could be filled in only while it is empty, which needs its current value", op.ID, entity, u.Field)
-	case f.edit != mayWrite:
+	case f.edit == mayNotWrite && tr.Effect < plan.Mask:
 		return deny(FieldDenied, "%s: %s.%s may not be written", op.ID, entity, u.Field)
-	}
-	if tr := s.treatmentOf(r, u, entity); tr.Effect > plan.Show {
-		return deny(FieldDenied, "%s: %s.%s may not be written by somebody who does not see it as it is", op.ID, entity, u.Field)
+	case f.edit == mayFill:
+		return unread(u, "%s: %s.%s is masked and can be filled in only while its current value is empty", op.ID, entity, u.Field)
+	case tr.Effect > plan.Show || f.edit != mayWrite:
+		return unread(u, "%s: %s.%s may not be written by somebody who does not see it as it is", op.ID, entity, u.Field)
 	}
 	return verdict{reason: Allowed}
+}
+
+// unread refuses a write that the present value may allow.
+func unread(u *resource.FieldUse, format string, args ...any) verdict {
+	v := deny(FieldDenied, format, args...)
+	v.writes = []*resource.FieldUse{u}
+	return v
 }
 
 // creates says whether the operation can only make records.

@@ -170,7 +170,7 @@ func (o *oracle) rows(p *Principal, role Role, ts []Template, entity string) str
 		}
 	}
 	for _, t := range ts {
-		if r := t.Entities[entity].Rows; slices.Index(rowOrder, r) > slices.Index(rowOrder, out) {
+		if r := t.Entities[entity].Rows.Scope; slices.Index(rowOrder, r) > slices.Index(rowOrder, out) {
 			out = r
 		}
 	}

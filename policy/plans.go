@@ -19,6 +19,7 @@ type planKey struct {
 	entity string
 	action resource.Action
 	kind   resource.Kind
+	exact  string // the masked field that records are looked up by
 }
 
 // compiled is a plan, or why there is none.
@@ -33,15 +34,18 @@ type compiled struct {
 // planFor returns the plan of an operation. It is compiled once for each route,
 // entity and action of the map; a table whose columns the request names is
 // compiled for each request.
-func (s *Set) planFor(r *rights, op *resource.Operation) *compiled {
+func (s *Set) planFor(r *rights, op *resource.Operation, exact *resource.FieldUse) *compiled {
 	if len(op.Columns) > 0 {
-		return s.compilePlan(r, op)
+		return s.compilePlan(r, op, exact)
 	}
-	key := planKey{op.Route, op.Entity, op.Action, op.Kind}
+	key := planKey{op.Route, op.Entity, op.Action, op.Kind, ""}
+	if exact != nil {
+		key.exact = exact.Field
+	}
 	if c := (*r.plans.Load())[key]; c != nil {
 		return c
 	}
-	c := s.compilePlan(r, op)
+	c := s.compilePlan(r, op, exact)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := *r.plans.Load()
@@ -55,7 +59,7 @@ func (s *Set) planFor(r *rights, op *resource.Operation) *compiled {
 	return c
 }
 
-func (s *Set) compilePlan(r *rights, op *resource.Operation) *compiled {
+func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.FieldUse) *compiled {
 	resp := op.Route.Response
 	t := &tree{set: s, rights: r, route: op.Route, entity: op.Entity, columns: op.Columns, records: map[recordKey]*plan.Node{}, touched: map[string]bool{}}
 	t.scoped = op.Kind != resource.WhoAmI && op.Kind != resource.Schema
@@ -63,15 +67,23 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation) *compiled {
 	if op.Entity != "" {
 		t.touched[op.Entity] = true
 	}
+	if exact != nil {
+		t.exact = s.crm.Entities[op.Entity].Fields[exact.Field]
+	}
 	t.build(resp.Records)
+	if exact != nil && !t.limited {
+		t.fail(QueryDenied, "the map does not say where the records found are, so that nobody can tell whether they were found by the whole value")
+	}
 	t.metadata(resp.Metadata)
 	p := &plan.Plan{Format: plan.Format(resp.Format), Prefix: resp.Prefix, Root: t.root, Fallback: r.fallback}
 	if op.Entity != "" {
 		p.Fallback = t.table(op.Entity)
 	}
+	p.MaxRows = least(resp.MaxRecords, r.merged.of(op.Entity).most)
 	if op.Kind == resource.SyncPull {
-		p.MaxRows = r.maxLeads
+		p.MaxRows = least(p.MaxRows, r.maxLeads)
 	}
+	p.Twice = t.twice
 	out := &compiled{plan: p, limited: t.limited}
 	if t.reads(op) && !t.limited {
 		t.unlimited(resp, op)
@@ -89,7 +101,7 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation) *compiled {
 	if resp.Single && t.limited {
 		p.NotFound = s.notFound(resp)
 	}
-	p.ID = s.planID(r, op)
+	p.ID = s.planID(r, op, t.exact)
 	if !p.Pass {
 		p.Problem = s.problem(r, p)
 	}
@@ -179,8 +191,11 @@ func (s *Set) problem(r *rights, of *plan.Plan) *plan.Plan {
 
 // planID identifies everything a plan was compiled from: the rights (not the
 // names of the templates they came from), the map with its masks, the route.
-func (s *Set) planID(r *rights, op *resource.Operation) string {
+func (s *Set) planID(r *rights, op *resource.Operation, exact *resource.Field) string {
 	h := sha256.New()
+	if exact != nil {
+		fmt.Fprintf(h, "exact %s\x00", exact.Name)
+	}
 	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s\x00%s\x00%s\x00%q", s.seed, r.id, op.Route.ID, op.Entity, op.Action, op.Kind, op.Columns)
 	return hex.EncodeToString(h.Sum(nil)[:12])
 }

@@ -95,7 +95,8 @@ type EntityRule struct {
 	Import        *Access           `yaml:"import,omitempty"`
 	MarkComplete  *Access           `yaml:"mark_complete,omitempty"`
 	Bulk          BulkRule          `yaml:"bulk,omitempty"`
-	Rows          string            `yaml:"rows,omitempty"`           // own, group, all, none
+	Rows          RowsRule          `yaml:"rows,omitempty"`           // own, group, all, none, or a condition
+	MaxRecords    int               `yaml:"max_records,omitempty"`    // one answer may hold; 0: no cap
 	UnknownFields string            `yaml:"unknown_fields,omitempty"` // show, detect, mask, hide
 	Lookup        map[string]string `yaml:"lookup,omitempty"`         // field to "exact"
 }
@@ -135,6 +136,7 @@ type Assignment struct {
 	Groups    []string `yaml:"groups,omitempty"`
 	Users     []string `yaml:"users,omitempty"` // e-mail addresses
 	Exclusive bool     `yaml:"exclusive,omitempty"`
+	When      string   `yaml:"when,omitempty"` // condition in CEL over user; "" always holds
 }
 
 // Switches are the account-wide restrictions that stand above all templates and

@@ -19,15 +19,16 @@ import (
 // rights is what one distinct set of restrictions comes to, shared by everybody
 // who has it. Immutable but for the plans, which are compiled when first needed.
 type rights struct {
-	id         string // digest of the restriction
-	merged     *restriction
-	sensitive  bool            // a field is masked or hidden, or unknown ones are not simply shown
-	hard       map[string]bool // entities of which somebody decided something about fields
-	restricted bool            // see Set.Restricted
-	maxLeads   int
-	tables     map[string]*plan.Entity // by entity name
-	fallback   *plan.Entity            // strictest of all entities, for answers without one
-	hidden     map[string]*plan.Entity // tables that hide everything, for view none
+	id          string // digest of the restriction
+	merged      *restriction
+	sensitive   bool            // a field is masked or hidden, or unknown ones are not simply shown
+	hard        map[string]bool // entities of which somebody decided something about fields
+	restricted  bool            // see Set.Restricted
+	conditional bool            // some rows are filtered by a condition
+	maxLeads    int
+	tables      map[string]*plan.Entity // by entity name
+	fallback    *plan.Entity            // strictest of all entities, for answers without one
+	hidden      map[string]*plan.Entity // tables that hide everything, for view none
 
 	mu    sync.Mutex // writers of plans
 	plans atomic.Pointer[map[planKey]*compiled]
@@ -53,11 +54,14 @@ func (s *Set) resolve(p *Principal) *resolved {
 		return nil
 	}
 	who := s.people[foldEmail(p.Email)]
+	if s.conditional {
+		return s.resolveWhen(p, ro, who)
+	}
 	if who == nil {
 		if r := ro.anyone.Load(); r != nil {
 			return r
 		}
-		r := s.combine(p.Role, ro, "", nil)
+		r := s.combine(p.Role, ro, "", nil, "")
 		ro.anyone.Store(r)
 		return r
 	}
@@ -67,7 +71,7 @@ func (s *Set) resolve(p *Principal) *resolved {
 			return r
 		}
 	}
-	r := s.combine(p.Role, ro, foldEmail(p.Email), who)
+	r := s.combine(p.Role, ro, foldEmail(p.Email), who, "")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := map[string]*resolved{p.Role: r}
@@ -78,17 +82,67 @@ func (s *Set) resolve(p *Principal) *resolved {
 	return r
 }
 
-// combine finds the contributions of a person and merges them.
-func (s *Set) combine(id string, ro *role, email string, who *person) *resolved {
+// whenKey is what the restrictions of a person differ by where assignments have
+// conditions.
+type whenKey struct{ role, email, when string }
+
+// maxWhens bounds what is kept of people under conditions; beyond it everything is
+// forgotten and found again.
+const maxWhens = 4096
+
+// whenHolds, whenFails and whenUnclear are what came of an assignment's condition.
+const (
+	whenHolds   = 'y'
+	whenFails   = 'n'
+	whenUnclear = '?'
+)
+
+// resolveWhen is resolve where assignments have conditions: they are asked each
+// time, and what follows from their answers is kept.
+func (s *Set) resolveWhen(p *Principal, ro *role, who *person) *resolved {
+	u := s.conditionUser(p)
+	when := make([]byte, len(s.assigned))
+	for i, a := range s.assigned {
+		when[i] = whenHolds
+		if a.when == nil {
+			continue
+		}
+		switch ok, err := a.when.holds(u, nil); {
+		case err != nil:
+			when[i] = whenUnclear
+		case !ok:
+			when[i] = whenFails
+		}
+	}
+	key := whenKey{role: p.Role, when: string(when)}
+	if who != nil {
+		key.email = foldEmail(p.Email)
+	}
+	if r, ok := s.when.Load(key); ok {
+		return r.(*resolved) //nolint:forcetypeassert // the map holds nothing else
+	}
+	r := s.combine(p.Role, ro, key.email, who, key.when)
+	if s.whens.Add(1) > maxWhens {
+		s.when.Clear()
+		s.whens.Store(1)
+	}
+	s.when.Store(key, r)
+	return r
+}
+
+// combine finds the contributions of a person and merges them. when has what came
+// of each assignment's condition; "" when there are none. A template whose condition
+// came to no answer applies, and takes no other's place.
+func (s *Set) combine(id string, ro *role, email string, who *person, when string) *resolved {
 	parts := append([]*contribution{ro.widened(who)}, s.switches...)
 	exclusive := false
-	for _, a := range s.assigned {
-		exclusive = exclusive || a.exclusive && a.users[email]
+	for i, a := range s.assigned {
+		exclusive = exclusive || a.exclusive && a.users[email] && (when == "" || when[i] == whenHolds)
 	}
 	spelled := ro.spelled
 	templates := &restriction{}
-	for _, a := range s.assigned {
-		if (exclusive && !a.exclusive) || !a.applies(id, email, who) {
+	for i, a := range s.assigned {
+		if exclusive && !a.exclusive || when != "" && when[i] == whenFails || !a.applies(id, email, who) {
 			continue
 		}
 		parts = append(parts, a.withVia(id, email, who))
@@ -199,6 +253,7 @@ func (s *Set) intern(merged *restriction, features bool) *rights {
 	for name, e := range merged.entities {
 		r.hard[name] = e.hard()
 		r.restricted = r.restricted || e.any()
+		r.conditional = r.conditional || len(e.conds) > 0
 		r.sensitive = r.sensitive || e.unknown > plan.Show || r.hard[name]
 		for _, f := range e.fields {
 			r.sensitive = r.sensitive || f.view > plan.Show
@@ -226,6 +281,8 @@ func (r *restriction) digest(features bool) string {
 		Rows    plan.Scope
 		Unknown plan.Effect
 		Spelled bool
+		Where   []string
+		Most    int
 	}
 	var es []entity
 	for _, name := range slices.Sorted(maps.Keys(r.entities)) {
@@ -233,7 +290,10 @@ func (r *restriction) digest(features bool) string {
 		if !e.any() {
 			continue
 		}
-		x := entity{Name: name, Cells: e.cells, Rows: e.rows, Unknown: e.unknown, Spelled: e.spelled}
+		x := entity{Name: name, Cells: e.cells, Rows: e.rows, Unknown: e.unknown, Spelled: e.spelled, Most: e.most}
+		for _, c := range e.conds {
+			x.Where = append(x.Where, c.text)
+		}
 		for c := range cells {
 			x.Types[c] = slices.Sorted(maps.Keys(e.types[c]))
 		}

@@ -26,8 +26,10 @@ type entityRestriction struct {
 	types   [cells]map[string]bool      // types without access, folded
 	fields  map[string]fieldRestriction // by the map's field name
 	rows    plan.Scope
-	unknown plan.Effect // names the map does not know
-	spelled bool        // unknown was written for this entity, not a default
+	conds   []*condition // all must hold for a record to be seen; sorted, each once
+	most    int          // records one answer may hold; 0: not said
+	unknown plan.Effect  // names the map does not know
+	spelled bool         // unknown was written for this entity, not a default
 }
 
 // fieldRestriction is what is taken away of one field.
@@ -132,6 +134,8 @@ func joinEntity(a, b *entityRestriction) *entityRestriction {
 	out := &entityRestriction{
 		fields:  maps.Clone(a.fields),
 		rows:    max(a.rows, b.rows),
+		conds:   joinConditions(a.conds, b.conds),
+		most:    least(a.most, b.most),
 		unknown: max(a.unknown, b.unknown),
 		spelled: a.spelled || b.spelled,
 	}
@@ -166,10 +170,16 @@ func (m mobileRestriction) join(n mobileRestriction) mobileRestriction {
 		noCalls:    m.noCalls || n.noCalls,
 		noLocation: m.noLocation || n.noLocation,
 	}
-	if out.maxLeads == 0 || n.maxLeads != 0 && n.maxLeads < out.maxLeads {
-		out.maxLeads = n.maxLeads
-	}
+	out.maxLeads = least(m.maxLeads, n.maxLeads)
 	return out
+}
+
+// least is the smaller of two caps, of which 0 says nothing.
+func least(a, b int) int {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func union(a, b map[string]bool) map[string]bool {
@@ -230,5 +240,5 @@ func (e *entityRestriction) any() bool {
 			return true
 		}
 	}
-	return e.rows != plan.All || e.unknown > plan.Show || len(e.fields) > 0
+	return e.rows != plan.All || len(e.conds) > 0 || e.most > 0 || e.unknown > plan.Show || len(e.fields) > 0
 }

@@ -5,6 +5,8 @@ package policy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -18,9 +20,16 @@ func (t *tree) rowsOf(rs *resource.RecordSet, entity string, inside bool) *plan.
 	if !t.scoped {
 		return nil
 	}
-	scope := t.rights.merged.of(entity).rows
-	if scope == plan.All {
+	er := t.rights.merged.of(entity)
+	scope, where := er.rows, er.where()
+	if t.exact != nil && entity == t.entity && !inside {
+		where = &exactly{field: t.exact, rest: where}
+	}
+	if scope == plan.All && where == nil {
 		return nil
+	}
+	if where != nil && len(where.Needs()) > maxConditionNames {
+		t.fail(RowDenied, "the conditions on %s look at more than %d names", entity, maxConditionNames)
 	}
 	// A person's two view rights may hold for different groups; the viewer of one
 	// answer can carry only one of them.
@@ -37,14 +46,75 @@ func (t *tree) rowsOf(rs *resource.RecordSet, entity string, inside bool) *plan.
 			}
 		}
 	}
-	if len(owner) == 0 && scope != plan.None {
-		if inside {
+	via := t.ways(entity, scope)
+	if len(owner)+len(via) == 0 && scope != plan.None && scope != plan.All {
+		if inside && where == nil {
 			return nil
 		}
-		t.fail(RowDenied, "records of %s do not say whose they are, and only %s records may be seen", entity, scopeWord(scope))
+		if !inside {
+			t.fail(RowDenied, "records of %s do not say whose they are, and only %s records may be seen", entity, scopeWord(scope))
+		}
+		scope = plan.All // the record it is in is filtered by its owner
 	}
-	t.limited = true
-	return &plan.Rows{Scope: scope, Owner: foldAll(owner)}
+	t.limited, t.twice = true, t.twice || len(via) > 0
+	return &plan.Rows{Scope: scope, Owner: foldAll(owner), Via: via, Where: where}
+}
+
+// ways are the ways to an owner that records of an entity may not name themselves.
+// Only answers that can be read twice have any.
+func (t *tree) ways(entity string, scope plan.Scope) []plan.Via {
+	e := t.set.crm.Entities[entity]
+	if e == nil || scope != plan.Own && scope != plan.Group || t.route.Response.Format != resource.FormatJSON {
+		return nil
+	}
+	var out []plan.Via
+	for _, via := range e.OwnerVia {
+		out = append(out, plan.Via{At: resource.Fold(via.At), To: plan.Parent{Entity: via.Entity, Scope: scope}})
+	}
+	return out
+}
+
+// ParentReads returns the requests that tell which of the records other records
+// hang on are the viewer's, for an answer to an operation; ids are by entity. More
+// than can be read is an error, and then none of them is.
+func (s *Set) ParentReads(op *resource.Operation, ids map[string][]string) ([]*resource.Reading, error) {
+	var out []*resource.Reading
+	for _, name := range slices.Sorted(maps.Keys(ids)) {
+		e := s.crm.Entities[name]
+		if e == nil || e.ReadBack == nil {
+			return nil, fmt.Errorf("%w: of a %s nobody can tell whose it is", resource.ErrNoReadBack, name)
+		}
+		if len(ids[name]) > resource.MaxReadBack {
+			return nil, fmt.Errorf("%w: the answer hangs on %d records of %s", resource.ErrNoReadBack, len(ids[name]), name)
+		}
+		for some := range slices.Chunk(ids[name], e.ReadBack.Max) {
+			if len(out) == maxReads {
+				return nil, fmt.Errorf("%w: more than %d requests would be needed", resource.ErrNoReadBack, maxReads)
+			}
+			rd, err := s.crm.ReadBack(op, e, some, nil)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, rd)
+		}
+	}
+	return out, nil
+}
+
+// Owns says whether all owners a record names are the viewer's: his own, or his
+// groups' where the scope is Group. A record that names none is not.
+func Owns(v *plan.Viewer, scope plan.Scope, rec *resource.Record) bool {
+	ids := owners(rec)
+	mine := v.Own
+	if scope == plan.Group {
+		mine = v.Group
+	}
+	for _, id := range ids {
+		if _, ok := mine[FoldID(id)]; !ok {
+			return false
+		}
+	}
+	return len(ids) > 0
 }
 
 // reads says whether the operation asks for records.
@@ -55,12 +125,13 @@ func (t *tree) reads(op *resource.Operation) bool {
 // unlimited refuses an answer with records of a limited entity in which the map
 // does not say where they are, or nobody can tell.
 func (t *tree) unlimited(resp *resource.Response, op *resource.Operation) {
-	scope := t.rights.merged.of(op.Entity).rows
-	if scope == plan.All || resp.Format == resource.FormatNone || resp.Format == resource.FormatPage {
+	er := t.rights.merged.of(op.Entity)
+	scope := er.rows
+	if scope == plan.All && len(er.conds) == 0 || resp.Format == resource.FormatNone || resp.Format == resource.FormatPage {
 		return
 	}
 	if resp.Format == resource.FormatJSON {
-		t.fail(RowDenied, "the map does not say where records of %s are in the answer, and only %s records may be seen", op.Entity, scopeWord(scope))
+		t.fail(RowDenied, "the map does not say where records of %s are in the answer, and only %s records may be seen", op.Entity, er.rowsWord())
 		return
 	}
 	t.fail(ActionDenied, "the answer is %s, in which nobody can tell whose records of %s it shows", resp.Format, op.Entity)
@@ -78,9 +149,19 @@ func scopeWord(s plan.Scope) string {
 	return "none"
 }
 
+// rowsWord says in words which records may be seen.
+func (e *entityRestriction) rowsWord() string {
+	if len(e.conds) == 0 {
+		return scopeWord(e.rows)
+	}
+	if e.rows == plan.All {
+		return "certain"
+	}
+	return "certain " + scopeWord(e.rows)
+}
+
 // rowWrite judges writes under a row scope. Whose record it is can only be known
-// by reading it first; as long as the gate does not, whoever may not write all
-// records may write none that exist, and make none below a record of another.
+// by reading it first: see Pending.
 func (r *rights) rowWrite(op *resource.Operation) error {
 	switch op.Action {
 	case resource.View, resource.Export:
@@ -90,14 +171,14 @@ func (r *rights) rowWrite(op *resource.Operation) error {
 			return fmt.Errorf("no record of %s may be touched", op.Entity)
 		}
 		for _, parent := range op.Parents {
-			if scope := r.merged.of(parent.Entity).rows; scope != plan.All {
-				return fmt.Errorf("the new %s hangs on a %s, and whether that is one of the %s records cannot be known from the request", op.Entity, parent.Entity, scopeWord(scope))
+			if er := r.merged.of(parent.Entity); er.rows != plan.All || len(er.conds) > 0 {
+				return fmt.Errorf("the new %s hangs on a %s, and whether that is one of the %s records cannot be known from the request", op.Entity, parent.Entity, er.rowsWord())
 			}
 		}
 		return nil
 	}
-	if scope := r.merged.of(op.Entity).rows; scope != plan.All {
-		return fmt.Errorf("whether the %s is one of the %s records cannot be known from the request", op.Entity, scopeWord(scope))
+	if er := r.merged.of(op.Entity); er.rows != plan.All || len(er.conds) > 0 {
+		return fmt.Errorf("whether the %s is one of the %s records cannot be known from the request", op.Entity, er.rowsWord())
 	}
 	return nil
 }

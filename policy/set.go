@@ -31,6 +31,10 @@ type Set struct {
 	assigned []*contribution // in the order of the document
 	switches []*contribution
 
+	conditional bool     // some assignment has a condition
+	when        sync.Map // whenKey to *resolved
+	whens       atomic.Int64
+
 	mu     sync.Mutex
 	rights map[string]*rights // by digest; at most one a distinct template set
 }
@@ -60,6 +64,7 @@ type contribution struct {
 	groups    map[string]bool
 	users     map[string]bool
 	exclusive bool
+	when      *condition // nil: always
 	*restriction
 }
 

@@ -155,8 +155,18 @@ var (
 	detectKey = key{Name: "detect", Shape: list(fieldText, 1), Example: "[notes]", Doc: "Fields shown with anything that looks personal (phone numbers, e-mail addresses, card numbers, ...) masked in place. Fields the map tags `text` are treated so by every template that masks or hides anything."}
 	hideKey   = key{Name: "hide", Shape: list(fieldText, 1), Example: "[pan]", Doc: "Fields taken out altogether."}
 	denyKey   = key{Name: "deny", Shape: list(fieldText, 1), Example: "[score]", Doc: "Fields that may not be written."}
-	fillKey   = key{Name: "fill_if_empty", Shape: list(fieldText, 0), Default: "every masked field", Example: "[phone]", Doc: "Masked fields that may be filled in while they are empty. Refused as long as the gate cannot read the current value first."}
+	fillKey   = key{Name: "fill_if_empty", Shape: list(fieldText, 0), Default: "every masked field", Example: "[phone]", Doc: "Masked fields that may be filled in while they are empty, which the gate looks up first."}
 )
+
+// rowsOr is a scope in one word, or a condition and a scope beside it.
+func rowsOr() *sh {
+	w := *rows
+	w.Or = section(
+		key{Name: "cel", Shape: text(maxCondition), Required: true, Example: "record.stage != 'Won'", Doc: "A condition in CEL over `record` and `user`. A record for which it is not true, or comes to no answer, is not seen."},
+		key{Name: "scope", Shape: rows, Default: "all", Example: "own", Doc: "Whose records, besides."},
+	)
+	return &w
+}
 
 var entityShape = section(
 	key{Name: "view", Shape: accessShape(maskKey, hideKey, detectKey, typesKey), Default: "full", Example: "{partial: {mask: [phone]}}", Doc: "Seeing records."},
@@ -171,9 +181,10 @@ var entityShape = section(
 		key{Name: "edit", Shape: accessShape(), Default: "full", Example: "none", Doc: "Changing many."},
 		key{Name: "delete", Shape: accessShape(), Default: "full", Example: "none", Doc: "Deleting many."},
 	)},
-	key{Name: "rows", Shape: rows, Default: "all", Example: "own", Doc: "Which records of the entity; only for entities whose owner the map knows."},
+	key{Name: "rows", Shape: rowsOr(), Default: "all", Example: "own", Doc: "Which records of the entity: own, group, all or none, for entities whose owner the map knows; or what must hold of each."},
+	key{Name: "max_records", Shape: number(1, 100000), Default: "no cap", Example: "500", Doc: "How many records of the entity one answer may hold. The rest is left out, and totals count what is there."},
 	key{Name: "unknown_fields", Shape: unknown, Default: "defaults.unknown_fields", Example: "hide", Doc: "Fields the map does not know: shown, shown with anything that looks personal masked, masked, hidden."},
-	key{Name: "lookup", Shape: &sh{Kind: shape.Map, Name: "field", Pattern: fieldPattern, Looks: "a field name", Elem: word("exact"), Max: 100}, Example: "{phone: exact}", Doc: "Masked fields by which a record may be looked up when the whole value is known. Kept, but refused as yet."},
+	key{Name: "lookup", Shape: &sh{Kind: shape.Map, Name: "field", Pattern: fieldPattern, Looks: "a field name", Elem: word("exact"), Max: 100}, Example: "{phone: exact}", Doc: "Masked fields by which a record may be looked up by somebody who knows the whole value: one value, for equality. Such look-ups are counted and audited."},
 )
 
 var assignShape = section(
@@ -181,6 +192,7 @@ var assignShape = section(
 	key{Name: "roles", Shape: list(idText, 1), Example: "[sales_user]", Doc: "Everybody of these roles."},
 	key{Name: "groups", Shape: list(idText, 1), Example: "[north]", Doc: "Every member of these groups."},
 	key{Name: "users", Shape: list(emailText, 1), Example: "[asha@example.com]", Doc: "These people."},
+	key{Name: "when", Shape: text(maxCondition), Example: "user.kind == 'mobile'", Doc: "A condition in CEL over `user`: the template applies only while it holds. When it comes to no answer, the template applies."},
 	key{Name: "exclusive", Shape: boolean, Default: "false", Example: "true", Doc: "Only with users alone: of all templates only their exclusive ones count. The rights of the role remain."},
 )
 

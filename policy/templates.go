@@ -190,8 +190,17 @@ func (c *compiler) compileEntity(out *restriction, e *resource.Entity, rule Enti
 			r.cells[cBulkCreate+cell(i)] = NoAccess
 		}
 	}
-	if rule.Rows != "" {
-		r.rows = scopes[rule.Rows]
+	r.most = rule.MaxRecords
+	if rule.Rows.CEL != "" {
+		cond, err := compileCondition(rule.Rows.CEL, e)
+		if err != nil {
+			c.fault(o.at(at+"/rows"), "the condition on rows: "+err.Error(), "mend the expression; line and column count within it")
+		} else {
+			r.conds = []*condition{cond}
+		}
+	}
+	if rule.Rows.Scope != "" {
+		r.rows = scopes[rule.Rows.Scope]
 		if r.rows != plan.None && r.rows != plan.All && len(e.Owner) == 0 && len(e.OwnerVia) == 0 {
 			c.fault(o.at(at+"/rows"), fmt.Sprintf("the map knows no owner of a %s", e.Name), "take rows out, or add the owner to the map")
 		}

@@ -25,6 +25,8 @@ type tree struct {
 	primary bool                     // the operation's entity is one of accounts: which group right counts
 	records map[recordKey]*plan.Node // records that nest in themselves are one node
 	touched map[string]bool          // entities whose records are in the answer
+	exact   *resource.Field          // what records were looked up by; nil for no such thing
+	twice   bool                     // some record is known by the owner of another
 	limited bool                     // some record is filtered by rows
 	cannot  error
 	reason  Reason

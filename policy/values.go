@@ -67,6 +67,45 @@ func (p Prefixes) MarshalYAML() (any, error) {
 	return out, nil
 }
 
+// RowsRule says which records of an entity may be seen: whose they are, and what
+// must hold of each.
+type RowsRule struct {
+	Scope string // own, group, all, none; "" says nothing
+	CEL   string // condition over record and user; "" for none
+}
+
+// IsZero reports a rule that says nothing.
+func (r RowsRule) IsZero() bool { return r == RowsRule{} }
+
+// UnmarshalYAML reads a scope or {cel: ..., scope: ...}.
+func (r *RowsRule) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode {
+		r.Scope = n.Value
+		return nil
+	}
+	var w struct {
+		CEL   string `yaml:"cel"`
+		Scope string `yaml:"scope"`
+	}
+	if err := n.Decode(&w); err != nil {
+		return err
+	}
+	*r = RowsRule{Scope: w.Scope, CEL: w.CEL}
+	return nil
+}
+
+// MarshalYAML writes what UnmarshalYAML reads.
+func (r RowsRule) MarshalYAML() (any, error) {
+	if r.CEL == "" {
+		return r.Scope, nil
+	}
+	out := map[string]string{"cel": r.CEL}
+	if r.Scope != "" {
+		out["scope"] = r.Scope
+	}
+	return out, nil
+}
+
 // Level is one cell of a template's matrix.
 type Level uint8
 

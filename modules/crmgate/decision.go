@@ -42,6 +42,10 @@ type Decision struct {
 	// more than once, and looks at the answer before anybody else.
 	Around func(req *http.Request, send Send) (*http.Response, error)
 
+	Policy  *policy.Set     // the one that decided; with Plans that need records looked up
+	Settled *policy.Settled // what became of Pending, once the records have been read
+	Body    []byte          // with Settled: the body to send in place of the client's; nil for the client's
+
 	Facts Facts
 }
 

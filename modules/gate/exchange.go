@@ -154,6 +154,12 @@ func (x *exchange) auditFirst() error {
 		return err
 	}
 	x.audited = true
+	if x.d.Pending != nil {
+		// What comes of it is in the record of the read, which follows.
+		rec := x.record("deny", x.d.Reason)
+		rec.Detail = "unless the record as it is now allows it: " + rec.Detail
+		return x.app.AuditNow(x.r.Context(), rec)
+	}
 	return x.app.AuditNow(x.r.Context(), x.record("allow", x.d.Reason))
 }
 

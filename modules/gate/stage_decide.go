@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/portal"
@@ -88,9 +89,13 @@ func decide(x *exchange) step {
 	} else {
 		x.d.Decision = x.snap.Policy.Decide(x.d.Principal, operations, x.app.PolicyEnv())
 	}
-	x.d.Operations = operations
-	if !x.d.Allow {
+	x.d.Operations, x.d.Policy = operations, x.snap.Policy
+	if !x.d.Allow && x.d.Pending == nil { // a pending one stays a refusal until the transport has read the records
 		return x.refuse(x.d.Reason, x.d.Detail)
+	}
+	if x.d.LookedUp && !x.app.TakeLookup(x.d.Principal.ID) {
+		x.d.RetryAfter = time.Minute
+		return x.refuse(policy.Throttled, "too many look-ups by masked fields")
 	}
 	if !onePlan(x.d.Plans) {
 		return x.refuse(policy.ActionDenied, "a batch whose answers would have to be rewritten in different ways")

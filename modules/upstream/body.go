@@ -6,6 +6,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -98,6 +99,9 @@ func (b *masked) Close() error {
 	}
 	s := b.engine.Stats()
 	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = names(s.Masked), names(s.Hidden), s.Dropped
+	if s.Unclear > 0 && b.facts.Detail == "" {
+		b.facts.Detail = fmt.Sprintf("the row condition came to no answer for %d records, which were left out", s.Unclear)
+	}
 	b.engine.Reset(b.engine.Plan(), nil, jsonmask.Limits{}) // no value and no reader outlives the body
 	b.pool.Put(b.engine)
 	b.engine, b.Reader = nil, ended{}

@@ -22,7 +22,7 @@ import (
 const hold = 128 << 10
 
 // answer turns the CRM's answer into the one the client gets.
-func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Decision) *http.Response {
+func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Decision, a *asker) *http.Response {
 	d.Facts.Status = res.StatusCode
 	p := d.Plan()
 	switch {
@@ -41,7 +41,7 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 		res.Body = &counter{ReadCloser: res.Body, facts: &d.Facts}
 		return res
 	}
-	out := t.rewrite(req, res, d, p)
+	out := t.rewrite(req, res, d, p, a)
 	if req.Method == http.MethodHead {
 		// It was asked for with GET, see outbound: without the body nobody knows
 		// whether there is such a record for this person.
@@ -52,7 +52,7 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 }
 
 // rewrite reads the answer by the plan.
-func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.Decision, p *plan.Plan) *http.Response {
+func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.Decision, p *plan.Plan, a *asker) *http.Response {
 	if res.StatusCode == http.StatusPartialContent || res.Header.Get("Content-Range") != "" {
 		return t.withhold(req, res, d, policy.UpstreamShape, "a partial answer")
 	}
@@ -74,7 +74,7 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 		p = p.Problem // records are not what an error holds; values echoed in its texts are
 	}
 	tag := t.app.EntityTag(res.Header.Get("Etag"), p, d.ViewerKey)
-	if tag != "" && res.StatusCode == http.StatusOK {
+	if tag != "" && res.StatusCode == http.StatusOK && !p.Twice { // its rows may change while it does not
 		out.Header.Set("Etag", tag)
 		if (req.Method == http.MethodGet || req.Method == http.MethodHead) && matchesTag(req.Header.Values("If-None-Match"), tag) {
 			_ = res.Body.Close()
@@ -90,6 +90,17 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 	plain, err := plainBody(res)
 	if err != nil {
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
+	}
+	if p.Twice && d.Viewer != nil {
+		again, err := t.withParents(req, a, d, p, res.Header.Get("Content-Type"), plain)
+		if err != nil {
+			_ = plain.Close()
+			return t.unreadable(req, res, d, policy.UpstreamShape, err)
+		}
+		plain = struct {
+			io.Reader
+			io.Closer
+		}{again, plain}
 	}
 	return t.stream(req, res, &out, plain, d, p)
 }

@@ -128,12 +128,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if d.Around != nil {
 		send = func(req *http.Request) (*http.Response, error) { return d.Around(req, t.HTTPTransport.RoundTrip) }
 	}
+	if d.Pending != nil && !t.settle(out, d, send) {
+		return t.refusal(req, d, d.Facts.Reason), nil
+	}
 	res, err := send(out)
 	if err != nil {
 		d.Refuse(policy.UpstreamFailed, "the CRM did not answer")
 		return nil, fmt.Errorf("asking the CRM: %w", err)
 	}
-	return t.answer(req, res, d), nil
+	return t.answer(req, res, d, &asker{t: t, out: out, send: send}), nil
 }
 
 // isHealthCheck recognises reverse_proxy's own active health checks: their
@@ -146,7 +149,7 @@ func isHealthCheck(req *http.Request) bool {
 // mismatch compares what is about to be sent with what was decided.
 func mismatch(req *http.Request, d *crmgate.Decision) string {
 	switch {
-	case !d.Allow:
+	case !d.Allow && d.Pending == nil:
 		return "the decision is a refusal"
 	case req.Method != d.Method:
 		return "the method was changed after the decision"

@@ -98,7 +98,38 @@ type Matrix struct {
 // all absent or empty is not visible: the way is refused, not guessed.
 type Rows struct {
 	Scope Scope
-	Owner []string // folded names of the members that hold the owner's id
+	Owner []string  // folded names of the members that hold the owner's id
+	Via   []Via     // ways to the owner of a record that names none, in order of preference
+	Where Condition // what must hold besides; nil for nothing
+}
+
+// Via is a member that holds the id of a record of another entity, whose owner
+// counts for this one: see Viewer.Parents.
+type Via struct {
+	At string // folded name
+	To Parent
+}
+
+// Parent is a kind of record that others hang on: its entity, and whose records of
+// it count.
+type Parent struct {
+	Entity string
+	Scope  Scope // Own or Group
+}
+
+// Value is one scalar of a record. The zero Value is a member that is not there.
+type Value struct {
+	Kind byte   // as JSON writes its first character: '"', '0' for numbers, 't', 'f', 'n', '{', '['
+	Text string // text decoded, numbers as written
+}
+
+// Condition is what must hold for a record to be visible, beside its owner. It is
+// immutable and safe for concurrent use. A record is visible only when Holds says
+// true; an error says why nobody can tell, in names and never in values.
+type Condition interface {
+	Needs() []string // folded names of the members it looks at
+	Wire() []string  // the same fields by the names the CRM is asked for them with
+	Holds(v *Viewer, member func(folded string) Value) (bool, error)
 }
 
 // Scope is a template's row scope. Merging takes the larger value.
@@ -117,6 +148,13 @@ const (
 type Viewer struct {
 	Own   map[string]struct{}
 	Group map[string]struct{} // includes Own
+	User  any                 // what conditions know of the person; nil when there are none
+
+	// Parents are the records of other entities that count as the viewer's, by folded
+	// id: those a row's Via may lead to. What is not in it is not visible.
+	Parents map[Parent]map[string]struct{}
+	// Ask, when set, is told of every record that a row's Via leads to.
+	Ask func(to Parent, id []byte)
 }
 
 // Canned is an answer of the CRM's own shape that the gate gives in its place.
@@ -181,6 +219,7 @@ type Plan struct {
 	Say      []string   // with WebSocket: what the client may say, word for word
 	Fallback *Entity    // table for whatever the tree does not claim
 	NotFound *Canned    // answer when the single record asked for is not visible
+	Twice    bool       // some rows have a Via: the records they lead to must be looked up before the answer is read
 	MaxRows  int        // records let through per set; 0 for no cap
 	Problem  *Plan      // how an answer that is an error is read: no tree, texts searched; nil with Pass
 }

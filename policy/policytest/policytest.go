@@ -38,7 +38,10 @@ type Case struct {
 	Name   string `yaml:"name"`
 	As     As     `yaml:"as"`
 	Send   Send   `yaml:"send"`
-	Expect Expect `yaml:"expect"`
+	// Present are records as the CRM has them now, by entity and names on the wire,
+	// for a request that is decided by them. Those not listed are not there.
+	Present map[string][]map[string]any `yaml:"present"`
+	Expect  Expect                      `yaml:"expect"`
 }
 
 // As is who sends. Without a role nobody is signed in.
@@ -102,6 +105,7 @@ var (
 			shape.Key{Name: "send", Required: true, Example: "{path: /}", Shape: section(
 				shape.Key{Name: "method", Shape: someText}, shape.Key{Name: "host", Shape: someText}, shape.Key{Name: "path", Shape: someText, Required: true, Example: "/"},
 				shape.Key{Name: "query", Shape: textMap}, shape.Key{Name: "header", Shape: textMap}, shape.Key{Name: "body", Shape: &shape.Shape{Kind: shape.Any}})},
+			shape.Key{Name: "present", Shape: &shape.Shape{Kind: shape.Map, Name: "entity", Elem: &shape.Shape{Kind: shape.List, Elem: &shape.Shape{Kind: shape.Any}}}},
 			shape.Key{Name: "expect", Required: true, Example: "{decision: deny}", Shape: section(
 				shape.Key{Name: "decision", Shape: &shape.Shape{Kind: shape.Word, Words: []string{"allow", "deny"}}}, shape.Key{Name: "reason", Shape: &shape.Shape{Kind: shape.Word, Words: reasons()}},
 				shape.Key{Name: "detail", Shape: someText}, shape.Key{Name: "operation", Shape: someText},
@@ -199,7 +203,63 @@ func explain(s *Suite, c *Case, set *policy.Set, m *resource.Map) (*policy.Expla
 	if err != nil {
 		return unread(policy.Unreadable, err), nil
 	}
-	return set.Explain(p, ops, policy.Env{OwnersOf: func(email string) []string { return s.Owners[email] }}), nil
+	env := policy.Env{OwnersOf: func(email string) []string { return s.Owners[email] }}
+	x := set.Explain(p, ops, env)
+	if c.Present == nil {
+		return x, nil
+	}
+	d := set.Decide(p, ops, env)
+	if d.Pending == nil {
+		return nil, errors.New("the case has records as they are now, and the decision does not depend on any")
+	}
+	settled, err := settle(c, d.Pending, m)
+	if err != nil {
+		return nil, err
+	}
+	x.Allow, x.Reason, x.Detail, x.Status = settled.Reason == policy.Allowed, settled.Reason, settled.Detail, settled.Reason.Status()
+	return x, nil
+}
+
+// settle answers what a pending decision asks out of the case's records.
+func settle(c *Case, p *policy.Pending, m *resource.Map) (policy.Settled, error) {
+	known := map[string][]*resource.Record{}
+	for entity, list := range c.Present {
+		e := m.Entities[entity]
+		if e == nil {
+			return policy.Settled{}, fmt.Errorf("present has records of %q, which is no entity of the map", entity)
+		}
+		for _, values := range list {
+			out := map[string]resource.Value{}
+			for name, v := range values {
+				out[name] = value(v)
+			}
+			known[entity] = append(known[entity], resource.NewRecord(e, out))
+		}
+	}
+	for reads := p.Reads(); len(reads) > 0; reads = p.Reads() {
+		for _, rd := range reads {
+			p.Answer(rd, known[rd.Entity.Name], nil)
+		}
+	}
+	return p.Settle(), nil
+}
+
+// value is a value of YAML as JSON would have it.
+func value(v any) resource.Value {
+	switch v := v.(type) {
+	case nil:
+		return resource.Value{Kind: 'n'}
+	case string:
+		return resource.Value{Kind: '"', Text: v}
+	case bool:
+		if v {
+			return resource.Value{Kind: 't'}
+		}
+		return resource.Value{Kind: 'f'}
+	case int, int64, float64:
+		return resource.Value{Kind: '0', Text: fmt.Sprint(v)}
+	}
+	return resource.Value{Kind: '{'}
 }
 
 func (a *As) principal(s *Suite, set *policy.Set) (*policy.Principal, error) {

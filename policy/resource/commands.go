@@ -162,7 +162,7 @@ func (rd *reading) effect(e *Entity, a Action, ids []string, n int) {
 	rd.named += n
 	rd.nested = append(rd.nested, Operation{
 		ID: rd.route.ID, Kind: rd.route.Kind, Entity: e.Name, Action: a, Records: ids, Count: n, Bulk: n > 1,
-		Feature: rd.route.Feature, NoTouch: rd.route.NoTouch, Route: rd.route, Also: true,
+		Feature: rd.route.Feature, NoTouch: rd.route.NoTouch, Route: rd.route, Also: true, from: rd,
 	})
 }
 

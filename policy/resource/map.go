@@ -82,6 +82,7 @@ type Entity struct {
 	ModifiedOn []string          // wire names of the time of the last change
 	Type       []string          // wire names of the record's type (activity code, task type)
 	OwnerVia   []*OwnerVia       // ways to an owner for records that carry none, in order of preference
+	ReadBack   *ReadBack         // how records of the entity are read by id; nil when the map does not say
 	Fields     map[string]*Field // by the map's name
 	Unknown    UnknownRule       //
 	Nested     []*RecordSet      // records of their own that sit in every record of this entity
@@ -103,11 +104,12 @@ func (e *Entity) FieldByName(wireName string) *Field {
 // FieldByFold is FieldByName for a name that is folded already.
 func (e *Entity) FieldByFold(folded []byte) *Field { return e.byFold[string(folded)] }
 
-// OwnerVia says how to find the owner of a record that does not carry one.
+// OwnerVia says whose a record is that does not carry an owner of its own: it
+// belongs to whom another record belongs to. The entity of that record says how it
+// is read (ReadBack).
 type OwnerVia struct {
 	At     string // wire name of the member that holds the other record's id
 	Entity string // the entity of that record
-	Route  string // id of the route that reads it
 }
 
 // Copies says that records repeat fields of another entity, such as the lead's

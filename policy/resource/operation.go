@@ -69,6 +69,7 @@ type FieldUse struct {
 	Use    Use
 	Empty  bool   // Write: the value is null or ""
 	Op     string // Filter, Lookup: the operator as the request wrote it; "" when not known
+	Given  *Given // the value written or looked for; nil when the map does not say where it stands
 }
 
 // Operation is what one request, or one item of a batch, does to the CRM. It is
@@ -97,6 +98,8 @@ type Operation struct {
 	Columns   []string // columns by position, when the answer is a matrix of what was asked for
 	Callbacks []string // URLs the CRM is asked to send results to
 	Bases     []string // times or versions the client's changes build on, one per record written
+
+	from *reading // what a read of the record's present state is made from
 }
 
 // Ref names one record of one entity.

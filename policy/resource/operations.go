@@ -74,7 +74,7 @@ func (mt *Match) batch(route *Route, r *Request, b *body, depth int) ([]Operatio
 			return nil, fmt.Errorf("reading item %d of the batch: %w", i, err)
 		}
 		for k := range ops {
-			ops[k].Item = i
+			ops[k].Item, ops[k].from = i, nil
 		}
 		out = append(out, ops...)
 	}
@@ -211,7 +211,7 @@ func (rd *reading) operations() ([]Operation, error) {
 	r := rd.route
 	first := Operation{
 		ID: r.ID, Kind: r.Kind, Records: rd.ids, Types: rd.types, Parents: rd.parents, Feature: r.Feature,
-		NoTouch: r.NoTouch, Route: r, Limit: rd.limit, Columns: rd.columns, Callbacks: rd.callbacks, Bases: rd.bases,
+		NoTouch: r.NoTouch, Route: r, Limit: rd.limit, Columns: rd.columns, Callbacks: rd.callbacks, Bases: rd.bases, from: rd,
 	}
 	if len(r.Types) > 0 {
 		first.Types = append(append([]string(nil), r.Types...), rd.types...)
@@ -258,7 +258,7 @@ func (rd *reading) also(out *[]Operation, a *Also) error {
 	if e == nil {
 		return fmt.Errorf("%w: %q stands for no entity of the map", ErrUnmapped, a.Entity)
 	}
-	op := Operation{ID: rd.route.ID, Kind: rd.route.Kind, Entity: e.Name, Feature: rd.route.Feature, NoTouch: rd.route.NoTouch, Route: rd.route, Also: true}
+	op := Operation{ID: rd.route.ID, Kind: rd.route.Kind, Entity: e.Name, Feature: rd.route.Feature, NoTouch: rd.route.NoTouch, Route: rd.route, Also: true, from: rd}
 	if e == rd.entity {
 		op.Records, op.Types = rd.ids, rd.types
 	}
@@ -275,6 +275,30 @@ func (rd *reading) also(out *[]Operation, a *Also) error {
 	}
 	return nil
 }
+
+// Written returns how many records of the operation's entity the request writes
+// values for; one set of values for many records counts once.
+func (op *Operation) Written() int {
+	if op.from == nil {
+		return 0
+	}
+	return op.from.count(op.Entity)
+}
+
+// Writes returns how many fields the request writes.
+func (op *Operation) Writes() int {
+	n := 0
+	for i := range op.Fields {
+		if op.Fields[i].Use == Write {
+			n++
+		}
+	}
+	return n
+}
+
+// Alone says that the operation was read from a request of its own, not from an
+// item of a batch.
+func (op *Operation) Alone() bool { return op.from != nil }
 
 // count returns how many records of an entity the request writes. Several reads
 // of one record do not make it several.

@@ -55,7 +55,7 @@ func (rd *reading) pair(read *Read, e *Entity, v *value, t *trail, depth int) er
 			name, named = item.text, true
 		case anyFold(read.Value, member):
 			if val != &null && !val.empty() {
-				rd.write(e, name, read.Use, val) // a second value, such as old and new
+				rd.write(e, name, read.Use, val, nil) // a second value, such as old and new
 			}
 			val = item
 		case read.Nested != "" && foldsTo(member, Fold(read.Nested)):
@@ -71,7 +71,11 @@ func (rd *reading) pair(read *Read, e *Entity, v *value, t *trail, depth int) er
 	if meaning, ok := read.Control[Fold(name)]; ok {
 		return rd.control(read, e, meaning, val, t)
 	}
-	rd.write(e, name, read.Use, val)
+	whole := v
+	if nested != nil && nested.kind != 'n' {
+		whole = nil // it holds further fields
+	}
+	rd.write(e, name, read.Use, val, whole)
 	if err := rd.insideField(e, name, read, val, t); err != nil {
 		return err
 	}

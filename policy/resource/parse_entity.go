@@ -25,10 +25,14 @@ func (d *decoder) entity(key, n *yaml.Node) {
 		"type":        d.setTexts(&e.Type, "type"),
 		"unknown":     setWord(d, &e.Unknown, "rule for unknown fields", UnknownShow, UnknownDetect, UnknownMask, UnknownHide),
 		"owner_via":   func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.ownerVia(e, i) }) },
-		"copies":      func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.copies(e, i) }) },
-		"nested":      func(n *yaml.Node) { e.Nested = d.recordSets(n) },
-		"found_by":    func(n *yaml.Node) { d.foundBy(e, n) },
-		"fields":      func(n *yaml.Node) { fields = n },
+		"read_back": func(n *yaml.Node) {
+			e.ReadBack = d.readBack(n)
+			d.later = append(d.later, func() { d.linkReadBack(n, e.ReadBack) })
+		},
+		"copies":   func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { d.copies(e, i) }) },
+		"nested":   func(n *yaml.Node) { e.Nested = d.recordSets(n) },
+		"found_by": func(n *yaml.Node) { d.foundBy(e, n) },
+		"fields":   func(n *yaml.Node) { fields = n },
 	})
 	d.m.Entities[e.Name] = e
 	d.later = append(d.later, func() { d.linkNested(key, e.Nested) })
@@ -61,14 +65,17 @@ func (d *decoder) ownerVia(e *Entity, n *yaml.Node) {
 	d.object(n, "owner_via", keys{
 		"at":     d.setName(&v.At, "at"),
 		"entity": d.setName(&v.Entity, "entity"),
-		"route":  d.setName(&v.Route, "route"),
 	})
 	e.OwnerVia = append(e.OwnerVia, v)
 	d.later = append(d.later, func() {
-		d.needEntity(n, v.Entity)
-		d.needRoute(n, v.Route)
 		if v.At == "" {
 			d.fail(n, "name the member that holds the other record's id", "owner_via has no at")
+		}
+		if !d.needEntity(n, v.Entity) {
+			return
+		}
+		if to := d.m.Entities[v.Entity]; to.ReadBack == nil || len(to.Owner) == 0 {
+			d.fail(n, "give "+v.Entity+" an owner and a read_back", "owner_via leads to %s, whose owner cannot be read", v.Entity)
 		}
 	})
 }

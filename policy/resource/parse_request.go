@@ -167,6 +167,7 @@ func (d *decoder) read(n *yaml.Node, depth int) *Read {
 	k["nested"] = d.setName(&r.Nested, "nested")
 	k["skip"] = d.setTexts(&r.Skip, "skip")
 	k["op"] = d.setPointer(&r.Op, "op")
+	k["value_at"] = d.setPointer(&r.ValueAt, "value_at")
 	k["rows"] = d.setPointer(&r.Rows, "rows")
 	k["commands"] = setWord(d, &r.Commands, "command language", "tryton", "odoo")
 	k["required"] = d.setFlag(&r.Required, "required")
@@ -228,8 +229,8 @@ func (d *decoder) finishRead(n *yaml.Node, r *Read) {
 	case AsParent:
 		need(r.Entity != "", "give entity")
 	}
-	if !r.Op.Fixed() {
-		d.fail(n, "point at one place, without *", "op cannot look at many places")
+	if !r.Op.Fixed() || !r.ValueAt.Fixed() {
+		d.fail(n, "point at one place, without *", "op and value_at cannot look at many places")
 	}
 	if r.Source.Reply {
 		d.fail(n, "use body", "a request is not read from its reply")

@@ -102,7 +102,7 @@ func (d *decoder) linkRoute(r *Route, n *yaml.Node) {
 		}
 	}
 	if r.ReadBack != nil {
-		d.needRoute(n, r.ReadBack.Route)
+		d.linkReadBack(n, r.ReadBack)
 	}
 	if r.FollowUp != nil {
 		d.needRoute(n, r.FollowUp.Route)
@@ -329,7 +329,8 @@ func (d *decoder) batch(n *yaml.Node) *Batch {
 }
 
 func (d *decoder) readBack(n *yaml.Node) *ReadBack {
-	r := &ReadBack{Args: map[string]string{}}
+	r := &ReadBack{Args: map[string]string{}, Max: 1, line: n.Line, column: n.Column}
+	most := MaxReadBack
 	d.object(n, "read_back", keys{
 		"route": d.setName(&r.Route, "route"),
 		"args": func(n *yaml.Node) {
@@ -339,7 +340,13 @@ func (d *decoder) readBack(n *yaml.Node) *ReadBack {
 				}
 			})
 		},
+		"body":    d.setText(&r.Body, "body"),
+		"numbers": d.setFlag(&r.Numbers, "numbers"),
+		"max":     d.setNumber(&most, "max", 1, MaxReadBack),
 	})
+	if strings.Contains(r.Body, "{record_ids}") {
+		r.Max = most
+	}
 	return r
 }
 

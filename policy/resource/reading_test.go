@@ -319,7 +319,7 @@ func TestCheckFindsDeadParts(t *testing.T) {
 version: 1
 map: x
 entities:
-  lead: {owner: [owner], owner_via: [{at: nowhere, entity: lead, route: a}], fields: {phone: {tags: [pii]}, owner: {names: [owner], mask: {fn: full}}}}
+  lead: {owner: [owner], read_back: {route: a, args: {id: "{record_id}"}}, owner_via: [{at: nowhere, entity: lead}], fields: {phone: {tags: [pii]}, owner: {names: [owner], mask: {fn: full}}}}
   lonely: {}
 routes:
   - {id: a, on: POST /a, entity: lead, action: view, when: {body: /m, is: x}, request: {read: {body: /m/x, as: id}}, response: {records: [{at: /x/*}, {at: /x/*}]}}
@@ -332,7 +332,7 @@ routes:
 version: 1
 map: x
 entities:
-  lead: {owner: [owner], owner_via: [{at: nowhere, entity: lead, route: a}], fields: {phone: {tags: [pii]}, owner: {names: [owner], mask: {fn: full}}}}
+  lead: {owner: [owner], read_back: {route: a, args: {id: "{record_id}"}}, owner_via: [{at: nowhere, entity: lead}], fields: {phone: {tags: [pii]}, owner: {names: [owner], mask: {fn: full}}}}
   lonely: {}
 routes:
   - {id: a, on: POST /a, entity: lead, action: view, response: {records: [{at: /x/*}, {at: /x/*}]}}

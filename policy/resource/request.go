@@ -82,6 +82,7 @@ type Read struct {
 	Control  map[string]string // AsPairs: names that are no fields, by folded name: lookup (the value names a field), id, parent, ignore
 	Inner    []*Read           // AsJSON: reads of the text, pointers relative to it
 	Op       Pointer           // AsName: where the operator stands, for FieldUse.Op; needs a fixed pointer
+	ValueAt  Pointer           // AsName: where the value asked for stands, for FieldUse.Given; a fixed pointer
 	Rows     Pointer           // AsColumns: the list of rows
 	Commands string            // AsObject: language of nested writes: "tryton", "odoo"; "" for none
 	Required bool              // a request without it cannot be read

@@ -28,23 +28,24 @@ const (
 // records at a known place; what is in it all the same is walked with the
 // route's entity.
 type Response struct {
-	Name     string       // the name under which the map declares it, "" for one in place
-	Format   Format       // default json
-	Prefix   string       // XSSI prefix in front of the document
-	Records  []*RecordSet //
-	Single   bool         // one record asked for by id: when it may not be seen, NotFound is the answer
-	NotFound *Canned      // nil when the map does not say
-	Empty    *Canned      // the CRM's answer for "no records", when it is not an empty list
-	Inject   *Inject      // nil when rows cannot be filtered by the CRM itself
-	Total    string       // header field that counts the records, "" for none
-	Links    []Pointer    // URLs that lead back to the CRM: next links, files
-	Cursors  []Pointer    // opaque paging positions, which may hold sort values
-	Errors   *ErrorShape  // nil for the map's
-	Messages bool         // sse, websocket: messages are records of Records; false: declared without records
-	Metadata []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it
-	Elements []*Element   // html: what holds fields of the route's entity
-	Say      []string     // websocket: what clients may say, word for word; whoever is not restricted may say anything
-	Table    *Table       // csv: how it is written; nil for the defaults
+	Name       string       // the name under which the map declares it, "" for one in place
+	Format     Format       // default json
+	Prefix     string       // XSSI prefix in front of the document
+	Records    []*RecordSet //
+	Single     bool         // one record asked for by id: when it may not be seen, NotFound is the answer
+	NotFound   *Canned      // nil when the map does not say
+	Empty      *Canned      // the CRM's answer for "no records", when it is not an empty list
+	Inject     *Inject      // nil when rows cannot be filtered by the CRM itself
+	Total      string       // header field that counts the records, "" for none
+	Links      []Pointer    // URLs that lead back to the CRM: next links, files
+	Cursors    []Pointer    // opaque paging positions, which may hold sort values
+	Errors     *ErrorShape  // nil for the map's
+	Messages   bool         // sse, websocket: messages are records of Records; false: declared without records
+	Metadata   []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it
+	Elements   []*Element   // html: what holds fields of the route's entity
+	Say        []string     // websocket: what clients may say, word for word; whoever is not restricted may say anything
+	MaxRecords int          // records one answer may hold; 0 for no cap
+	Table      *Table       // csv: how it is written; nil for the defaults
 }
 
 // Element is a place in a page: a selector of a tag, an id, classes and

@@ -113,11 +113,26 @@ type Batch struct {
 	URL    bool    // Method, Path and Body are declared: items are whole requests
 }
 
-// ReadBack names the route that reads a record before it is written.
+// ReadBack says how records are read as they are now: those a request writes, and
+// those that tell whose another record is.
+//
+// Args and Body are texts in which {record_id} stands for the id of the one record,
+// {entity} for its entity's name on the wire, and {name} for a capture of the
+// request at hand. In Body {record_ids} stands for a JSON list of ids and {fields}
+// for a JSON list of wire names; every text is written into Body as JSON. With
+// {record_ids} up to Max records are read at once, otherwise one.
 type ReadBack struct {
-	Route string            // id
-	Args  map[string]string // query parameter or capture of that route: template over this route's captures and {record_id}
+	Route   string            // id of a route that reads records of the entity
+	Args    map[string]string // by query parameter or capture of that route
+	Body    string            // JSON, "" for none
+	Numbers bool              // ids are numbers in Body
+	Max     int               // records read at once, at most MaxReadBack
+
+	line, column int
 }
+
+// MaxReadBack is how many records may be read before one write, or for one answer.
+const MaxReadBack = 200
 
 // Conditional is a write the CRM itself makes conditional.
 type Conditional struct {

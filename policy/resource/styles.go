@@ -124,12 +124,16 @@ func (rd *reading) names(read *Read, v *value, t *trail) error {
 		if read.As == AsNames {
 			parts = strings.Split(v.text, read.Split)
 		}
-		op, err := rd.operator(read)
+		op, given, err := rd.operator(read)
 		if err != nil {
 			return err
 		}
 		for _, part := range parts {
+			before := len(rd.uses)
 			rd.name(rd.entityOf(read), part, read.Use, op)
+			for i := before; i < len(rd.uses) && len(parts) == 1; i++ {
+				rd.uses[i].Given = given
+			}
 			rd.column(read, part)
 		}
 		return nil
@@ -153,20 +157,34 @@ func (rd *reading) column(read *Read, name string) {
 	}
 }
 
-// operator finds the operator beside a name.
-func (rd *reading) operator(read *Read) (string, error) {
-	if len(read.Op.Steps) == 0 || rd.body == nil || rd.body.doc == nil {
-		return "", nil
-	}
-	v, err := rd.body.doc.at(read.Op)
+// operator finds the operator and the value beside a name.
+func (rd *reading) operator(read *Read) (op string, given *Given, err error) {
+	v, err := rd.beside(read.Op)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s: %w", ErrUnreadable, read.Op, err)
+		return "", nil, err
 	}
-	if v == nil {
-		return "", nil
+	if v != nil {
+		op, _ = v.scalar()
 	}
-	text, _ := v.scalar()
-	return text, nil
+	if v, err = rd.beside(read.ValueAt); err != nil {
+		return "", nil, err
+	}
+	if v != nil {
+		given = &Given{value: v}
+	}
+	return op, given, nil
+}
+
+// beside finds what stands at a fixed place of the body; nil when nothing does.
+func (rd *reading) beside(p Pointer) (*value, error) {
+	if len(p.Steps) == 0 || rd.body == nil || rd.body.doc == nil {
+		return nil, nil
+	}
+	v, err := rd.body.doc.at(p)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrUnreadable, p, err)
+	}
+	return v, nil
 }
 
 // order reads an order in any of its common spellings.
@@ -217,7 +235,10 @@ func (rd *reading) field(read *Read, v *value, name string) {
 		return
 	}
 	rd.named++
-	u := FieldUse{Entity: e.Name, Name: name, Use: read.Use, Empty: v.empty()}
+	u := FieldUse{Entity: e.Name, Name: name, Use: read.Use, Empty: v.empty(), Given: &Given{value: v}}
+	if read.Source.InBody {
+		u.Given.whole = v
+	}
 	if f := e.Fields[read.Field]; f != nil {
 		u.Field = f.Name
 	} else {
@@ -260,12 +281,13 @@ func (rd *reading) count1(read *Read, e *Entity) {
 	rd.written = append(rd.written, tally{read: read, entity: e.Name, n: 1})
 }
 
-// write notes a field written by its wire name.
-func (rd *reading) write(e *Entity, wire string, use Use, v *value) {
+// write notes a field written by its wire name. whole is what would have to be
+// left out of the body to leave the field alone; nil when nothing can be.
+func (rd *reading) write(e *Entity, wire string, use Use, v, whole *value) {
 	before := len(rd.uses)
 	rd.name(e, wire, use, "")
 	for i := before; i < len(rd.uses); i++ {
-		rd.uses[i].Empty = v.empty()
+		rd.uses[i].Empty, rd.uses[i].Given = v.empty(), &Given{value: v, whole: whole}
 	}
 }
 
@@ -289,7 +311,7 @@ func (rd *reading) object(read *Read, v *value, p *place, t *trail) error {
 			continue
 		}
 		item := &v.items[i]
-		rd.write(e, name, read.Use, item)
+		rd.write(e, name, read.Use, item, item)
 		if err := rd.insideField(e, name, read, item, &trail{t, name, -1}); err != nil {
 			return err
 		}

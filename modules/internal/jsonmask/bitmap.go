@@ -8,11 +8,10 @@ import (
 	"math/bits"
 )
 
-// Where the processor can look at many bytes at once, every byte of a window is
-// looked at as it comes in, and what ends a stretch of plain text is noted as a
-// bit. Where it cannot there are no bits, and the same is found word by word.
-// Bits say where plain text ends and nothing else: what stands there is read as
-// strictly as without them.
+// Every byte of a window is looked at as it comes in, many at once where the
+// processor can, and what ends a stretch of plain text is noted as a bit. The bits
+// say where plain text ends and nothing else: what stands there is read as strictly
+// as if there were none.
 
 // bitmap has a bit for each byte of a window, and 64 more. Those beyond the
 // window's last byte are set, so that eight bytes can be read from any of its.
@@ -20,9 +19,6 @@ type bitmap []byte
 
 // look looks at the bytes of the window from one on.
 func (s *scanner) look(from int) {
-	if !vectors {
-		return
-	}
 	s.ends = looked(s.ends, s.in, from, false)
 	if s.hinting {
 		s.hints = looked(s.hints, s.in, from, true)
@@ -48,11 +44,34 @@ func looked(m bitmap, in []byte, from int, hints bool) bitmap {
 	return m
 }
 
+// find sets the bits of those bytes that plainEnd stops at, or of digits, @ and %.
+// in is a multiple of 64 bytes, dst an eighth of in.
 func find(dst, in []byte, hints bool) {
-	if hints {
-		findHints(dst, in)
-	} else {
-		findEnds(dst, in)
+	switch {
+	case wide && hints:
+		wideHints(dst, in)
+	case wide:
+		wideEnds(dst, in)
+	default:
+		narrow(dst, in, hints)
+	}
+}
+
+// narrow is find for processors that look at eight bytes at once. In a word that
+// has no high bit no sum carries, so that every mark is right.
+func narrow(dst, in []byte, hints bool) {
+	for i := range dst {
+		x := binary.LittleEndian.Uint64(in[8*i:])
+		y := x &^ highs
+		var m uint64
+		if hints {
+			m = (y+(0x80-'0')*lows)&^(y+(0x80-'9'-1)*lows) | ^(y^'@'*lows + 0x7F*lows) | ^(y^'%'*lows + 0x7F*lows)
+			m &^= x
+		} else {
+			// Flipping the second bit brings the quote to 0x20, see plainEnd.
+			m = ^((y ^ 0x02*lows + (0x80-0x21)*lows) & (y ^ '\\'*lows + 0x7F*lows)) | x
+		}
+		dst[i] = byte(m & highs * 0x0002040810204081 >> 56) // the high bits side by side
 	}
 }
 

@@ -7,16 +7,15 @@ package jsonmask
 
 import "golang.org/x/sys/cpu"
 
-// vectors says that there are bitmaps.
-var vectors = cpu.X86.HasAVX2
+// wide says that the two below can be called.
+var wide = cpu.X86.HasAVX2
 
-// findEnds sets the bits of those bytes that plainEnd stops at. in is a multiple
-// of 64 bytes, dst an eighth of in. It needs AVX2.
+// wideEnds is find for ends. It needs AVX2.
 //
 //go:noescape
-func findEnds(dst, in []byte)
+func wideEnds(dst, in []byte)
 
-// findHints sets the bits of digits, @ and %, likewise.
+// wideHints is find for hints. It needs AVX2.
 //
 //go:noescape
-func findHints(dst, in []byte)
+func wideHints(dst, in []byte)

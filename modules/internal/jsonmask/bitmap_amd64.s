@@ -8,8 +8,8 @@
 // A byte of a register compares as a signed number: those that are not ASCII are
 // below every other, like control characters.
 
-// func findEnds(dst, in []byte)
-TEXT ·findEnds(SB), NOSPLIT, $0-48
+// func wideEnds(dst, in []byte)
+TEXT ·wideEnds(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ in_base+24(FP), SI
 	MOVQ in_len+32(FP), CX
@@ -52,8 +52,8 @@ ends:
 none:
 	RET
 
-// func findHints(dst, in []byte)
-TEXT ·findHints(SB), NOSPLIT, $0-48
+// func wideHints(dst, in []byte)
+TEXT ·wideHints(SB), NOSPLIT, $0-48
 	MOVQ dst_base+0(FP), DI
 	MOVQ in_base+24(FP), SI
 	MOVQ in_len+32(FP), CX

@@ -46,8 +46,8 @@ func compare(m *Masker, p *plan.Plan, doc []byte, r *rand.Rand) (fault string) {
 		doc = append(bytes.Clone(doc), bytes.Repeat([]byte(" "), r.IntN(2)*2*glueReach)...)
 	}
 	want, wantErr := runOracle(p, viewer, doc, pushed)
-	defer func(was bool) { vectors = was }(vectors)
-	vectors = vectors && r.IntN(4) > 0 // as on a processor that has none
+	defer func(was bool) { wide = was }(wide)
+	wide = wide && r.IntN(4) > 0 // as on a processor that cannot
 	m.Reset(p, viewer, Limits{Pushed: pushed})
 	got, err := io.ReadAll(m.Reader(&chopped{r, doc, most}))
 	switch {

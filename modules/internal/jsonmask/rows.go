@@ -89,7 +89,7 @@ func (w *walker) record(v int, r *plan.Record, e env) (end int, keep bool, err e
 	}
 	o := w.recs[len(w.recs)-1]
 	w.recs = w.recs[:len(w.recs)-1]
-	visible := w.visible(&o)
+	visible := w.visible(o)
 	w.vals = w.vals[:o.vals]
 	if !visible {
 		w.closeScope(false)
@@ -128,21 +128,13 @@ func (w *walker) hiddenFromAll(r *plan.Rows) bool {
 
 // visible judges a record that has been read. Its own owner counts before the one
 // of the record it hangs on.
-func (w *walker) visible(o *owner) bool {
+func (w *walker) visible(o owner) bool {
 	r := o.rec.Rows
-	if !filtered(r) {
-		return true
-	}
-	if r.Where != nil {
-		ok, err := r.Where.Holds(w.viewer, func(folded string) plan.Value { return w.valueFor(o, folded) })
-		if err != nil {
-			w.unclear++
-		}
-		if err != nil || !ok {
-			return false
-		}
-	}
 	switch {
+	case !filtered(r):
+		return true
+	case r.Where != nil && !w.holds(o):
+		return false
 	case r.Scope == plan.All:
 		return true
 	case o.named:
@@ -151,9 +143,18 @@ func (w *walker) visible(o *owner) bool {
 	return o.via > 0 && o.mine
 }
 
+// holds asks the condition of a record; what it cannot tell does not hold.
+func (w *walker) holds(o owner) bool {
+	ok, err := o.rec.Rows.Where.Holds(w.viewer, func(folded string) plan.Value { return w.valueFor(o, folded) })
+	if err != nil {
+		w.unclear++
+	}
+	return ok && err == nil
+}
+
 // valueFor finds a value for a condition. One that was there twice with different
 // values is of a kind that nothing can be said about.
-func (w *walker) valueFor(o *owner, folded string) plan.Value {
+func (w *walker) valueFor(o owner, folded string) plan.Value {
 	need := uint8(1 + slices.Index(o.rec.Rows.Where.Needs(), folded))
 	var out plan.Value
 	for _, v := range w.vals[o.vals:] {
@@ -237,7 +238,7 @@ func (w *walker) readOwner(v, rec int, row rowUse) error {
 	}
 	w.fold = plan.AppendFoldID(w.fold[:0], id)
 	if row.via > 0 {
-		to := o.rec.Rows.Via[row.via-1].Entity
+		to := o.rec.Rows.Via[row.via-1].To
 		if w.viewer.Ask != nil {
 			w.viewer.Ask(to, id)
 		}

@@ -28,7 +28,7 @@ func (s *shape) rush(w *walker, p *place, least quick) {
 	in, ends := w.in, w.ends
 	end, n, k, object := p.end, p.n, p.next, s.object
 	p.sure = false
-	if n+len(s.entries) > w.lim.Members || len(ends) == 0 {
+	if n+len(s.entries) > w.lim.Members {
 		return
 	}
 	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
@@ -73,9 +73,6 @@ func (s *shape) rushPairs(w *walker, p *place, least quick) {
 	in, ends := w.in, w.ends
 	end, k := p.end, p.next
 	p.sure = false
-	if len(ends) == 0 {
-		return
-	}
 	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
 		m := &s.entries[k]
 		if m.glue.size == 0 {

@@ -229,6 +229,9 @@ func (j *Judge) Visible(rows *plan.Rows, o Owner) bool {
 }
 
 func (j *Judge) sees(rows *plan.Rows, o Owner) bool {
+	if rows != nil && rows.Where != nil {
+		return false // nobody has looked at what the condition needs
+	}
 	if rows == nil || rows.Scope == plan.All {
 		return true
 	}

@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+// What is written into a field whose value the person does not see as it is, with
+// the present value at hand:
+//
+//	written                      field is empty          field is not empty
+//	nothing ("" or null)         forwarded               refused
+//	what the person was shown    refused                 left out of the request
+//	anything else                forwarded if it may     refused
+//	                             be filled in
+//
+// The true value is refused like any other: whoever could tell it from a wrong one
+// by the answer could guess.
+
+// value judges one written field against every record that is written.
+func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
+	shown, leave := p.set.treatmentOf(n.rights, u, n.entity.Name), 0
+	name := u.Field
+	if name == "" {
+		name = u.Name
+	}
+	if u.Given == nil {
+		return deny(FieldDenied, "%s: what is written into %s.%s cannot be read", n.op.ID, n.entity.Name, name)
+	}
+	given := u.Given.Value()
+	for _, id := range n.ids {
+		now, certain := p.now(n, u, id)
+		echo := rendered(shown, p.set.maskFor(shown), now, given)
+		switch {
+		case !certain:
+			return deny(FieldDenied, "%s: %s.%s is there under another name", n.op.ID, n.entity.Name, name)
+		case now.Empty() && given.Empty():
+		case now.Empty() && looksMasked(shown, given):
+			return deny(FieldDenied, "%s: a mask is written into %s.%s, which is empty", n.op.ID, n.entity.Name, name)
+		case now.Empty():
+			if !n.rights.mayFill(n.entity.Name, u, shown) {
+				return deny(FieldDenied, "%s: %s.%s may not be filled in", n.op.ID, n.entity.Name, name)
+			}
+			out.Filled = append(out.Filled, name)
+		case shown.Effect == plan.Detect && seenWhole(now):
+		case echo:
+			leave++
+		default:
+			return deny(FieldDenied, "%s: %s.%s has a value that is not shown as it is", n.op.ID, n.entity.Name, name)
+		}
+	}
+	if leave == 0 {
+		return verdict{reason: Allowed}
+	}
+	if leave < len(n.ids) {
+		return deny(FieldDenied, "%s: %s.%s would have to be left out for some records and not for others", n.op.ID, n.entity.Name, name)
+	}
+	if out.Leave == nil {
+		out.Leave = map[*resource.Operation][]*resource.Given{}
+	}
+	out.Leave[n.op] = append(out.Leave[n.op], u.Given)
+	return verdict{reason: Allowed}
+}
+
+// now returns the present value. It is not certain where the record has the field
+// under another of its names alone.
+func (p *Pending) now(n *need, u *resource.FieldUse, id string) (resource.Value, bool) {
+	rec := p.record(n.entity, id)
+	v := rec.Get(u.Name)
+	if v.Kind != 0 {
+		return v, true
+	}
+	if f := n.entity.Fields[u.Field]; f != nil {
+		for _, name := range f.Names {
+			if !rec.Get(name).Empty() {
+				return v, false
+			}
+		}
+	}
+	return v, true
+}
+
+// mayFill says whether an empty field may be filled in.
+func (r *rights) mayFill(entity string, u *resource.FieldUse, shown *plan.Treatment) bool {
+	if u.Field == "" {
+		return shown.Effect < plan.Mask
+	}
+	return r.merged.of(entity).fields[u.Field].edit != mayNotWrite && shown.Effect < plan.Hide
+}
+
+// maskFor is the mask by which a field is shown.
+func (s *Set) maskFor(t *plan.Treatment) *mask.Func {
+	if t.Mask != nil {
+		return t.Mask
+	}
+	return s.masks[""]
+}
+
+// seenWhole says whether a text in which personal data is looked for holds none:
+// then the person sees it as it is.
+func seenWhole(v resource.Value) bool {
+	if v.Kind != '"' {
+		return v.Kind != '{' && v.Kind != '['
+	}
+	_, n := mask.Detect(nil, []byte(v.Text))
+	return n == 0
+}
+
+// rendered says whether given is what the person is shown for the value now.
+func rendered(t *plan.Treatment, m *mask.Func, now, given resource.Value) bool {
+	switch t.Effect {
+	case plan.Detect:
+		if now.Kind != '"' || given.Kind != '"' {
+			return false
+		}
+		out, _ := mask.Detect(nil, []byte(now.Text))
+		return string(out) == given.Text
+	case plan.Mask:
+	default:
+		return false
+	}
+	switch now.Kind {
+	case '"':
+		if m.Null() {
+			return given.Kind == 'n'
+		}
+		return given.Kind == '"' && (given.Text == string(m.AppendString(nil, now.Text)) || given.Text == mask.FullText)
+	case '0':
+		out := string(m.Number([]byte(now.Text)))
+		return out == "null" && given.Kind == 'n' || given.Kind == '0' && given.Text == out
+	}
+	return given.Kind == 'n'
+}
+
+// looksMasked says whether given is the text that stands for every hidden value.
+func looksMasked(t *plan.Treatment, given resource.Value) bool {
+	return t.Effect == plan.Mask && given.Kind == '"' && given.Text == mask.FullText
+}
