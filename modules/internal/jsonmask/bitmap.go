@@ -65,7 +65,7 @@ func narrow(dst, in []byte, hints bool) {
 		y := x &^ highs
 		var m uint64
 		if hints {
-			m = (y+(0x80-'0')*lows)&^(y+(0x80-'9'-1)*lows) | ^(y^'@'*lows + 0x7F*lows) | ^(y^'%'*lows + 0x7F*lows)
+			m = (y+(0x80-'0')*lows)&^(y+(0x80-'9'-1)*lows) | ^(y ^ '@'*lows + 0x7F*lows) | ^(y ^ '%'*lows + 0x7F*lows)
 			m &^= x
 		} else {
 			// Flipping the second bit brings the quote to 0x20, see plainEnd.
