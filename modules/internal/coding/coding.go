@@ -76,7 +76,10 @@ func NewReader(contentEncoding string, r io.Reader, l Limits) (io.ReadCloser, er
 	default:
 		return nil, fmt.Errorf("%w: %.40q", ErrUnknownCoding, contentEncoding)
 	}
-	d.in = bufio.NewReader(&source{r: r, n: &d.read, err: &d.failed})
+	d.src = source{r: r, n: &d.read, err: &d.failed}
+	if !d.plain {
+		d.in = bufio.NewReader(&d.src)
+	}
 	return d, nil
 }
 
@@ -104,7 +107,8 @@ type stream struct {
 }
 
 type decoder struct {
-	in      *bufio.Reader
+	src     source
+	in      *bufio.Reader // of src, nil when plain
 	open    func(*bufio.Reader) (stream, error)
 	plain   bool
 	stream  stream
@@ -140,7 +144,7 @@ func (d *decoder) Read(p []byte) (int, error) {
 // next reads decoded bytes, and names what goes wrong.
 func (d *decoder) next(p []byte) (int, error) {
 	if d.plain {
-		return d.in.Read(p)
+		return d.src.Read(p)
 	}
 	if d.stream.Reader == nil {
 		if _, err := d.in.Peek(1); err == io.EOF {
@@ -230,6 +234,10 @@ func openZstd(r *bufio.Reader) (stream, error) {
 // charset must be UTF-8 or US-ASCII, or not be named. Anything else, a
 // Content-Type that cannot be read as well, is ErrUnknownCharset.
 func Charset(contentType string) error {
+	switch contentType {
+	case "application/json", "application/json; charset=utf-8":
+		return nil // what nearly every answer says
+	}
 	if strings.TrimSpace(contentType) == "" {
 		return nil
 	}
