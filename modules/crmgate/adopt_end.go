@@ -94,6 +94,13 @@ func (a *App) adoptEnd(ctx context.Context, d *Decision, req *resource.Request, 
 	return nil
 }
 
+// reachable says whether it is known how the CRM is reached.
+func (e *crmEndings) reachable() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.send != nil
+}
+
 func (e *crmEndings) has(key string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -120,6 +127,9 @@ func (a *App) leaveCRM(ctx context.Context, rt *runtime, s *session.Session) err
 		return true
 	}); err != nil {
 		return fmt.Errorf("finding the CRM's sessions: %w", err)
+	}
+	if len(keys) > 0 && !a.endings.reachable() {
+		return errors.New("nobody has asked the CRM since the gateway started, so its address is not known; its session ends by itself")
 	}
 	var errs []error
 	for _, key := range keys {
@@ -150,9 +160,6 @@ func (a *App) endCRM(ctx context.Context, rt *runtime, key string, sealed []byte
 	send, target := e.send, e.base
 	delete(e.kept, key)
 	e.mu.Unlock()
-	if send == nil {
-		return errors.New("nobody has asked the CRM since the gateway started: its address is not known")
-	}
 	shape := a.resources.Session
 	target.Path = shape.SignOut.Path
 	if target.Path == "" {
