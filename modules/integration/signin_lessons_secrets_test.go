@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // kept collects what a run says in its refusals: error pages hold no secrets.
