@@ -13,15 +13,20 @@ import (
 
 func smallMap(t testing.TB) *resource.Map {
 	t.Helper()
-	b, err := os.ReadFile("testdata/maps/small.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := resource.Parse("small.yaml", b)
+	m, err := resource.Parse("small.yaml", []byte(smallMapText(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func smallMapText(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/maps/small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func compileSrc(t testing.TB, m *resource.Map, src string) *Set {

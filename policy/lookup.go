@@ -56,24 +56,26 @@ type lookup struct {
 // exactly holds for records that have the value that was looked up.
 type exactly struct {
 	field *resource.Field
+	names []string       // folded, of the field
+	needs []string       // names, and those of the rest
 	rest  plan.Condition // what must hold besides; nil for nothing
 }
 
-// Needs returns the folded names of the field, and those of the rest.
-func (x *exactly) Needs() []string {
-	out := make([]string, 0, len(x.field.Names))
-	for _, name := range x.field.Names {
-		out = append(out, resource.Fold(name))
-	}
-	if x.rest != nil {
-		for _, name := range x.rest.Needs() {
-			if !slices.Contains(out, name) {
-				out = append(out, name)
+func newExactly(f *resource.Field, rest plan.Condition) *exactly {
+	x := &exactly{field: f, names: foldAll(f.Names), rest: rest}
+	x.needs = slices.Clone(x.names)
+	if rest != nil {
+		for _, name := range rest.Needs() {
+			if !slices.Contains(x.needs, name) {
+				x.needs = append(x.needs, name)
 			}
 		}
 	}
-	return out
+	return x
 }
+
+// Needs returns the folded names of the field, and those of the rest.
+func (x *exactly) Needs() []string { return x.needs }
 
 // Wire returns the names the CRM is asked with.
 func (x *exactly) Wire() []string { return x.field.Names[:min(1, len(x.field.Names))] }
@@ -85,8 +87,8 @@ func (x *exactly) Holds(v *plan.Viewer, member func(string) plan.Value) (bool, e
 		return false, errCondition
 	}
 	found := false
-	for _, name := range x.field.Names {
-		if m := member(resource.Fold(name)); m.Kind == '"' || m.Kind == '0' {
+	for _, name := range x.names {
+		if m := member(name); m.Kind == '"' || m.Kind == '0' {
 			found = found || sameValue(m.Text, l.given.Text)
 		}
 	}

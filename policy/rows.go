@@ -23,7 +23,7 @@ func (t *tree) rowsOf(rs *resource.RecordSet, entity string, inside bool) *plan.
 	er := t.rights.merged.of(entity)
 	scope, where := er.rows, er.where()
 	if t.exact != nil && entity == t.entity && !inside {
-		where = &exactly{field: t.exact, rest: where}
+		where = newExactly(t.exact, where)
 	}
 	if scope == plan.All && where == nil {
 		return nil

@@ -35,9 +35,9 @@ type Suite struct {
 
 // Case is one request and what is expected of it.
 type Case struct {
-	Name   string `yaml:"name"`
-	As     As     `yaml:"as"`
-	Send   Send   `yaml:"send"`
+	Name string `yaml:"name"`
+	As   As     `yaml:"as"`
+	Send Send   `yaml:"send"`
 	// Present are records as the CRM has them now, by entity and names on the wire,
 	// for a request that is decided by them. Those not listed are not there.
 	Present map[string][]map[string]any `yaml:"present"`
