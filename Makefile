@@ -14,7 +14,7 @@ LEAN = $(shell $(GO) list ./policy/... ./modules/internal/... ./modules/state/em
 .PHONY: help run build test race leaks fuzz bench bench-leaks check lint fmt golden validate xcaddy prerequisites
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## the demo: CRM, gateway, five people; Ctrl-C stops everything
 	@bin/crmgate demo

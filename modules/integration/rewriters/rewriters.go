@@ -48,12 +48,8 @@ type Fields struct {
 	Hide []string          `json:"hide,omitempty"`
 }
 
-// UnmarshalCaddyfile sets up the fields from Caddyfile tokens. Syntax:
-//
-//	<directive> {
-//	    mask <function> <names...>
-//	    hide <names...>
-//	}
+// UnmarshalCaddyfile reads a block of lines, each a function or "hide" and names:
+// `mask phone Phone Mobile`, `hide Notes`.
 func (f *Fields) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	f.Mask = map[string]string{}
