@@ -26,7 +26,7 @@ func (b *backend) Entrances(context.Context) (portal.Entrances, error) {
 	s := snap.Policy.Settings().SignIn
 	_, redirect := b.providers[s.Provider].(signin.RedirectProvider)
 	e := portal.Entrances{
-		Password: len(b.identity) > 0 && (!redirect || len(s.BreakGlass) > 0),
+		Password: len(b.identity) > 0 && !redirect, // whoever may break the glass knows where the form is
 		Passkey:  b.Origin != "" && s.Provider == "" && b.passkeys(),
 	}
 	e.Encrypt = s.PasswordEncryption

@@ -25,20 +25,10 @@ import (
 
 // What people do with their own passwords.
 
-// ruleKinds are the kinds a page can judge by itself, in the portal's words.
-var ruleKinds = map[password.Kind]string{
-	password.KindMinLength: "min_length", password.KindMaxLength: "max_length", password.KindUpper: "upper",
-	password.KindLower: "lower", password.KindDigits: "digit", password.KindSpecial: "special",
-}
-
 func (a *App) rules(list []password.Problem) []portal.Rule {
 	out := make([]portal.Rule, len(list))
 	for i, p := range list {
-		kind, ok := ruleKinds[p.Kind]
-		if !ok {
-			kind = string(p.Kind)
-		}
-		out[i] = portal.Rule{Text: p.Text, Kind: kind, N: p.N, Set: p.Set, Met: p.Met}
+		out[i] = portal.Rule{Text: p.Text, Kind: string(p.Kind), N: p.N, Set: p.Set, Met: p.Met}
 	}
 	return out
 }

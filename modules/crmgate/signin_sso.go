@@ -59,6 +59,7 @@ func (a *App) setUpSSO() error {
 	a.sso, err = sso.New(sso.Options{
 		Providers: a.redirects, Env: env, Finish: a.finishSSO, Refuse: a.refuseSSO, Return: portal.ReturnTarget,
 		Session: a.sessionOf, Client: func(r *http.Request) netip.Addr { return portal.ClientFrom(r.Context()).IP }, Host: a.grants,
+		SignedOut: portal.SignInPath + "?why=signed_out",
 	})
 	return err
 }

@@ -36,7 +36,7 @@ func TestSignInPasswordChange(t *testing.T) {
 	change := func(b *browser, step, old, pw string) *answer {
 		return b.with(step, "/.crmgate/api/password/change", map[string]string{"password": old, "new_password": pw})
 	}
-	for pw, kind := range map[string]string{"short-1": "min_length", second: "same", first: "history", "no-digits-at-all-here": "digit"} {
+	for pw, kind := range map[string]string{"short-1": "min_length", second: "same", first: "history", "no-digits-at-all-here": "digits"} {
 		res := change(b, step.Step, second, pw)
 		if res.StatusCode != http.StatusUnprocessableEntity && res.StatusCode != http.StatusBadRequest || !strings.Contains(res.text(), `"`+kind+`"`) {
 			t.Errorf("%q is taken, or nobody says why it is not (%s): %s %s", pw, kind, res.Status, res.text())

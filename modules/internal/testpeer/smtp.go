@@ -206,24 +206,31 @@ func (s *SMTP) Roots() *x509.CertPool {
 func (s *SMTP) Messages(n int) []string {
 	s.tb.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		names, _ := filepath.Glob(filepath.Join(s.dir, "mail", "new", "*"))
-		if len(names) >= n {
-			if len(names) > n {
-				s.tb.Fatalf("%d messages were delivered, want %d", len(names), n)
-			}
-			var out []string
-			for _, name := range names { // a maildir name begins with the time
-				b, err := os.ReadFile(name)
-				s.check("reading a message", err)
-				out = append(out, string(b))
-			}
-			return out
+		all := s.Delivered()
+		if len(all) > n {
+			s.tb.Fatalf("%d messages were delivered, want %d", len(all), n)
+		}
+		if len(all) == n {
+			return all
 		}
 		if time.Now().After(deadline) {
-			s.tb.Fatalf("%d messages were delivered, want %d\n%s", len(names), n, s.Log())
+			s.tb.Fatalf("%d messages were delivered, want %d\n%s", len(all), n, s.Log())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// Delivered returns what was delivered so far, in about the order of its delivery.
+func (s *SMTP) Delivered() []string {
+	s.tb.Helper()
+	names, _ := filepath.Glob(filepath.Join(s.dir, "mail", "new", "*"))
+	var out []string
+	for _, name := range names { // a maildir name begins with the time
+		b, err := os.ReadFile(name)
+		s.check("reading a message", err)
+		out = append(out, string(b))
+	}
+	return out
 }
 
 // Log is what the server wrote down.
