@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/crmgate/crmgate/policy"
 )
 
 // testsThatExist returns the names of all tests, each with the comment before it.
@@ -67,4 +69,40 @@ func TestSignInRowsAreProvedOrLimited(t *testing.T) {
 		}
 	}
 	report(t, "a feature somebody relies on is neither proved nor said to be missing", bad)
+}
+
+func TestThePolicyInTheReadmeIsAPolicy(t *testing.T) {
+	blocks := fences(read(t, "README.md"), "yaml")
+	if len(blocks) == 0 {
+		t.Error("README.md shows no policy: people do not see how little makes it their company's sign-in")
+	}
+	for _, b := range blocks {
+		if _, err := policy.Parse(place("README.md", b.line), []byte(b.text)); err != nil {
+			t.Errorf("what newcomers copy is refused:\n%v", err)
+		}
+	}
+}
+
+func TestRecipesNameEveryField(t *testing.T) {
+	var bad []string
+	found := 0
+	for kind, file := range map[string]string{"google": "google-workspace.md", "adfs": "adfs-oidc.md", "saml": "adfs-saml.md"} {
+		recipe := read(t, "docs/recipes/"+file)
+		for block := range syntaxes(t) {
+			first, rest, _ := strings.Cut(block, "\n")
+			if !strings.HasPrefix(first, "identity "+kind+" ") {
+				continue
+			}
+			found++
+			for line := range strings.SplitSeq(strings.TrimSuffix(rest, "\n}"), "\n") {
+				if option := strings.Fields(line)[0]; !strings.Contains(recipe, "| `"+option+"` |") {
+					bad = append(bad, "docs/recipes/"+file+": "+option)
+				}
+			}
+		}
+	}
+	if found != 3 {
+		t.Errorf("%d providers with a recipe found, want 3: this test no longer finds them", found)
+	}
+	report(t, "somebody who follows the recipe meets a field it does not explain", bad)
 }
