@@ -146,7 +146,12 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 		out.Header.Set("Content-Length", strconv.Itoa(first.Len()))
 		return out
 	case err == nil:
-		out.ContentLength = -1
+		// The header has no length any more. What stands here only tells the proxy
+		// whether to push every piece out by itself: that serves an answer the CRM is
+		// still making, and costs a system call a piece where it was there as a whole.
+		if out.ContentLength = -1; res.ContentLength > 0 {
+			out.ContentLength = res.ContentLength
+		}
 		d.Facts.Sent = true
 		out.Body = struct {
 			io.Reader
