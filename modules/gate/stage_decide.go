@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,6 +94,7 @@ func decide(x *exchange) step {
 	if !x.d.Allow && x.d.Pending == nil { // a pending one stays a refusal until the transport has read the records
 		return x.refuse(x.d.Reason, x.d.Detail)
 	}
+	x.d.ViewerKey = viewerKey(x.d, x.snap.Policy.Digest(), x.app.PolicyEnv().Directory)
 	if x.d.LookedUp && !x.app.TakeLookup(x.d.Principal.ID) {
 		x.d.RetryAfter = time.Minute
 		return x.refuse(policy.Throttled, "too many look-ups by masked fields")
@@ -104,6 +106,16 @@ func decide(x *exchange) step {
 		x.d.Plans = []*plan.Plan{passAll}
 	}
 	return x.inject()
+}
+
+// viewerKey tells apart, in the tags of answers, everybody whose rows may differ: by
+// person, by the door they came through, and by every change of policy or directory.
+func viewerKey(d *crmgate.Decision, policyDigest string, directory uint64) string {
+	if d.Viewer == nil || d.Principal == nil {
+		return ""
+	}
+	p := d.Principal
+	return strings.Join([]string{p.ID, string(p.Kind), p.Device, policyDigest, strconv.FormatUint(directory, 16)}, "\x00")
 }
 
 // passAll is the plan of what carries no records.
