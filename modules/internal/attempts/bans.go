@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/state"
 )
 
@@ -42,7 +43,7 @@ func (t *Throttle) counts(email string, ip netip.Addr) ([]count, error) {
 	if !ip.IsValid() || ip.Zone() != "" {
 		return nil, errors.New("counting an attempt: the client's address is missing or not usable")
 	}
-	email, from := fold(email), source(ip)
+	email, from := fold(email), address.Source(ip)
 	out := []count{{kind: Address, subject: from, limit: t.o.Address}}
 	if email != "" {
 		shown := printable(email)
@@ -69,16 +70,6 @@ func (t *Throttle) counts(email string, ip netip.Addr) ([]count, error) {
 }
 
 func (t *Throttle) prefix() string { return "attempts/" + t.o.Name + "/" }
-
-// source is the address an IPv4 client cannot change, or the network an IPv6
-// client moves in as it likes.
-func source(ip netip.Addr) string {
-	ip = ip.Unmap()
-	if ip.Is4() {
-		return ip.String()
-	}
-	return netip.PrefixFrom(ip, 64).Masked().String()
-}
 
 // fold makes an e-mail comparable, as the directory compares it.
 func fold(email string) string { return strings.ToLower(strings.TrimSpace(email)) }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/state"
 )
@@ -127,7 +128,7 @@ func (m *Manager) PasskeyBegin(ctx context.Context, agent string, ip netip.Addr)
 	if m.web == nil {
 		return "", nil, ErrKind
 	}
-	if err := m.admit(ctx, "factor/passkey_begin/"+source(ip), flowLimit); err != nil {
+	if err := m.admit(ctx, "factor/passkey_begin/"+address.Source(ip), flowLimit); err != nil {
 		return "", nil, err
 	}
 	nonce, err := m.drawChallenge()
@@ -220,13 +221,4 @@ func (m *Manager) userByHandle(ctx context.Context, handle []byte) (*webUser, re
 		err = records.ErrNotFound // drawn at the same moment as another one, and lost
 	}
 	return u, p, err
-}
-
-// source is the address a client cannot change: for IPv6 its /64.
-func source(ip netip.Addr) string {
-	ip = ip.Unmap().WithZone("")
-	if !ip.Is6() {
-		return ip.String()
-	}
-	return netip.PrefixFrom(ip, 64).Masked().String()
 }

@@ -37,6 +37,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/directory"
 	"github.com/crmgate/crmgate/modules/internal/password"
@@ -145,7 +146,7 @@ func build(c Config) (*Provider, error) {
 			return nil, fmt.Errorf("private network %v: name the networks the service is in, not all of them", n)
 		}
 	}
-	dialer := guard(c.Private, c.Timeout)
+	dialer := address.Dialer(c.Private, c.Timeout)
 	p.client = &http.Client{
 		Transport: &http.Transport{
 			Proxy: nil, DialContext: dialer.DialContext,

@@ -325,19 +325,6 @@ func TestWhereItConnects(t *testing.T) {
 	if r := decide(plain); r.Decision == Right {
 		t.Errorf("TLS server, plain request: %+v", r)
 	}
-	for a, want := range map[string]bool{
-		"9.9.9.9": true, "2620:fe::fe": true, "::ffff:9.9.9.9": true,
-		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "0.0.0.0": false,
-		"100.64.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "fe80::1%eth0": false, "fd00::1": false, "::": false,
-		"::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::a9fe:a9fe": false, "2002:7f00:1::": false, "::127.0.0.1": false, "fec0::1": false,
-	} {
-		if got := allowed(netip.MustParseAddr(a), nil); got != want {
-			t.Errorf("connecting to %s is allowed: %v, want %v", a, got, want)
-		}
-		if !allowed(netip.MustParseAddr(a), []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(a).Unmap().WithZone(""), netip.MustParseAddr(a).Unmap().BitLen())}) {
-			t.Errorf("%s is listed and refused", a)
-		}
-	}
 }
 
 func TestPassword(t *testing.T) {

@@ -34,6 +34,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/state"
@@ -135,7 +136,7 @@ func (l *Links) Request(ctx context.Context, ask Ask) (Outcome, error) {
 	}
 	folded := sha256.Sum256([]byte(records.FoldEmail(ask.Email)))
 	account := hex.EncodeToString(folded[:])
-	byAddress, err := l.o.State.Admit(ctx, "reset/from/"+block(ask.Client), PerAddress)
+	byAddress, err := l.o.State.Admit(ctx, "reset/from/"+address.Source(ask.Client), PerAddress)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("making a link for a forgotten password: %w", err)
 	}
@@ -297,12 +298,4 @@ func entryExpires(value []byte) time.Time {
 func hashOf(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
-}
-
-// block is the part of an address that counts as one client.
-func block(a netip.Addr) string {
-	if a = a.Unmap().WithZone(""); a.Is6() {
-		return netip.PrefixFrom(a, 64).Masked().String()
-	}
-	return a.String()
 }

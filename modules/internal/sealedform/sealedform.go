@@ -65,6 +65,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/state"
 	"github.com/crmgate/crmgate/modules/internal/vault"
@@ -163,7 +164,7 @@ func (f *Forms) Key(ctx context.Context, client netip.Addr) (Key, error) {
 	if !client.IsValid() {
 		return Key{}, errors.New("making a key for a form: the client's address is unknown")
 	}
-	verdict, err := f.o.State.Admit(ctx, prefix+block(client), PerAddress)
+	verdict, err := f.o.State.Admit(ctx, prefix+address.Source(client), PerAddress)
 	if err != nil {
 		return Key{}, fmt.Errorf("making a key for a form: %w", err)
 	}
@@ -313,14 +314,6 @@ func readHeader(jwe string) (id string, err error) {
 		return "", ErrMalformed
 	}
 	return h.Kid, nil
-}
-
-// block is the part of an address that counts as one client.
-func block(a netip.Addr) string {
-	if a = a.Unmap().WithZone(""); a.Is6() {
-		return netip.PrefixFrom(a, 64).Masked().String()
-	}
-	return a.String()
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -49,15 +49,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/vault"
 )
@@ -134,7 +133,7 @@ func New(o Options) (*Sender, error) {
 		o.Rand = rand.Reader
 	}
 	s := &Sender{o: o, host: u.Host}
-	dialer := &net.Dialer{Timeout: o.Timeout, Control: s.control}
+	dialer := address.Dialer(o.Allow, o.Timeout)
 	s.client = &http.Client{
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
@@ -151,47 +150,6 @@ func (s *Sender) String() string { return "SMS webhook at " + s.host }
 
 // Close closes idle connections.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
-
-// control sees the address that is dialled, after the name was looked up.
-func (s *Sender) control(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("dialling: %w", err)
-	}
-	if ip := ap.Addr().Unmap().WithZone(""); !s.allowed(ip) {
-		return fmt.Errorf("%v is not a public address; list its network to allow it", ip)
-	}
-	return nil
-}
-
-// special are networks that are not public beside those that netip knows.
-var special = func() []netip.Prefix {
-	var out []netip.Prefix
-	for _, s := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4", // RFC 6890
-		"64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16", "fec0::/10",
-	} {
-		out = append(out, netip.MustParsePrefix(s))
-	}
-	return out
-}()
-
-func (s *Sender) allowed(ip netip.Addr) bool {
-	for _, p := range s.o.Allow {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
-		return false
-	}
-	for _, p := range special {
-		if p.Contains(ip) {
-			return false
-		}
-	}
-	return true
-}
 
 // message is the body.
 type message struct {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/signin"
 	"github.com/crmgate/crmgate/modules/internal/state"
 	"github.com/crmgate/crmgate/policy"
@@ -66,7 +67,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, env signin.Env,
 	if id == "" {
 		// Only what a provider was told to accept gets through Finish without a flow,
 		// and only so often: reading such an answer is costly.
-		if !h.count(w, r, env, p.Name(), "unsolicited/"+network(h.opts.Client(r)), h.opts.PerBrowser) {
+		if !h.count(w, r, env, p.Name(), "unsolicited/"+address.Source(h.opts.Client(r)), h.opts.PerBrowser) {
 			return
 		}
 	} else if f, err = takeFlow(r.Context(), env, id, p.Name(), from); err != nil {

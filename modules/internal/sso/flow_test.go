@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -375,16 +374,6 @@ func TestWriteNextRefusesOtherSchemes(t *testing.T) {
 		rec := httptest.NewRecorder()
 		if err := WriteNext(rec, signin.Next{URL: to}); err == nil || rec.Header().Get("Location") != "" {
 			t.Errorf("a browser would be sent to %q", to)
-		}
-	}
-}
-
-func TestNetworkOfAnAddress(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
-	} {
-		if got := network(netip.MustParseAddr(in)); got != want {
-			t.Errorf("network(%s) = %s, want %s: one line could begin sign-ins without end", in, got, want)
 		}
 	}
 }

@@ -6,9 +6,9 @@ package sso
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 
+	"github.com/crmgate/crmgate/modules/internal/address"
 	"github.com/crmgate/crmgate/modules/internal/directory"
 	"github.com/crmgate/crmgate/modules/internal/signin"
 	"github.com/crmgate/crmgate/modules/internal/state"
@@ -85,7 +85,7 @@ func (h *Handler) mark(w http.ResponseWriter, r *http.Request, env signin.Env, p
 	if post != "" {
 		f.Post = hashOf(post)
 	}
-	return h.count(w, r, env, p.Name(), "address/"+network(h.opts.Client(r)), h.opts.PerAddress) &&
+	return h.count(w, r, env, p.Name(), "address/"+address.Source(h.opts.Client(r)), h.opts.PerAddress) &&
 		h.count(w, r, env, p.Name(), "browser/"+f.Lax, h.opts.PerBrowser)
 }
 
@@ -101,17 +101,6 @@ func (h *Handler) count(w http.ResponseWriter, r *http.Request, env signin.Env, 
 		})
 	}
 	return err == nil && v.Allowed
-}
-
-// network is an address as limits count it: IPv6 by /64. Addresses nobody could
-// read share one place.
-func network(a netip.Addr) string {
-	if a = a.Unmap(); a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return a.String()
 }
 
 // hostOf is the host browsers reach the gate under.
