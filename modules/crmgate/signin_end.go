@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/crmgate/crmgate/modules/internal/keptpost"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/session"
 )
@@ -19,6 +20,9 @@ import (
 func (a *App) afterEnd(ctx context.Context, rt *runtime, gone []*session.Session) {
 	people := map[string]bool{}
 	for _, s := range gone {
+		if err := rt.state.Put(ctx, endedAt+s.ID, []byte(s.PersonID), keptpost.Lifetime); err != nil {
+			a.logger.Warn("remembering whose a session was failed", zap.Error(err))
+		}
 		if a.grants != nil {
 			if err := a.grants.Drop(ctx, s.ID); err != nil {
 				a.logger.Warn("dropping the grant of a session that ended failed", zap.Error(err))

@@ -130,7 +130,7 @@ func (b *backend) BeginEnrol(ctx context.Context, t portal.Ticket, kind string) 
 	if err != nil {
 		return portal.EnrolView{}, a.enrolRefused(err)
 	}
-	return portal.EnrolView{Kind: kind, Secret: e.Secret, URI: e.URI, QR: e.QR, Creation: e.Creation, SentTo: e.SentTo}, nil
+	return portal.EnrolView{Kind: kind, Secret: strings.ReplaceAll(e.Secret, " ", ""), URI: e.URI, QR: e.QR, Creation: e.Creation, SentTo: e.SentTo}, nil
 }
 
 // enrolRefused is stepRefused for what may be a refusal already.

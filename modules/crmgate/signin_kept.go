@@ -6,6 +6,8 @@ package crmgate
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -49,6 +51,23 @@ func (a *App) KeepForm(r *http.Request, path string, client portal.Client, sameS
 	return id + "." + secret
 }
 
+// endedAt remembers for a while whose a session was that has ended.
+const endedAt = "session-ended/" // + session id; the value is the person's id
+
+// WhoseSession returns the id of the person a session was given to that does not
+// stand any more; "" when nobody knows. It proves nothing.
+func (a *App) WhoseSession(ctx context.Context, token string) string {
+	if id := a.Sessions().Whose(token); id != "" {
+		return id
+	}
+	sum := sha256.Sum256([]byte(token))
+	e, err := a.runtime.Load().state.Get(ctx, endedAt+hex.EncodeToString(sum[:]))
+	if err != nil {
+		return ""
+	}
+	return string(e.Value)
+}
+
 // keptRefused turns an error of the kept forms into what the portal shows.
 func (b *backend) keptRefused(err error) error {
 	if errors.Is(err, keptpost.ErrNotFound) || errors.Is(err, keptpost.ErrPerson) {
@@ -68,6 +87,9 @@ func (b *backend) Kept(ctx context.Context, token, value string) (portal.KeptPos
 	shown, err := a.doors.kept.Show(ctx, id, secret)
 	if err != nil {
 		return portal.KeptPost{}, b.keptRefused(err)
+	}
+	if shown.PersonID != "" && shown.PersonID != a.person.ID {
+		return portal.KeptPost{}, b.keptRefused(keptpost.ErrPerson)
 	}
 	return portal.KeptPost{Path: shown.Path, Size: int64(shown.Size)}, nil
 }

@@ -24,7 +24,7 @@ func (x *exchange) keepForm(reason policy.Reason, detail string) bool {
 		reason != policy.NoSession && reason != policy.SessionExpired && reason != policy.SessionIdle {
 		return false
 	}
-	value := x.app.KeepForm(x.r, x.r.URL.EscapedPath(), x.client(), true, x.app.Sessions().Whose(x.ended))
+	value := x.app.KeepForm(x.r, x.r.URL.EscapedPath(), x.client(), true, x.app.WhoseSession(x.r.Context(), x.ended))
 	if value == "" {
 		return false
 	}

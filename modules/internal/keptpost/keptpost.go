@@ -109,10 +109,11 @@ type Kept struct {
 
 // Shown is what a confirm page may show of a form: no value.
 type Shown struct {
-	Method string
-	Path   string
-	Size   int // bytes of the body
-	Until  time.Time
+	Method   string
+	Path     string
+	Size     int // bytes of the body
+	Until    time.Time
+	PersonID string // whose it is; "" when that is not known
 }
 
 // entry is the sealed part before the body.
@@ -226,7 +227,7 @@ func (k *Keeper) Show(ctx context.Context, id, secret string) (Shown, error) {
 	if err != nil {
 		return Shown{}, err
 	}
-	return Shown{Method: "POST", Path: e.Path, Size: len(body), Until: e.Expires}, nil
+	return Shown{Method: "POST", Path: e.Path, Size: len(body), Until: e.Expires, PersonID: e.PersonID}, nil
 }
 
 // Take gives a form back, once, to the person who signed in in the browser that
