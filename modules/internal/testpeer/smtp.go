@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -220,12 +221,20 @@ func (s *SMTP) Messages(n int) []string {
 	}
 }
 
-// Delivered returns what was delivered so far, in about the order of its delivery.
+// Delivered returns what was delivered so far, in the order of its delivery.
 func (s *SMTP) Delivered() []string {
 	s.tb.Helper()
 	names, _ := filepath.Glob(filepath.Join(s.dir, "mail", "new", "*"))
+	// The names hold seconds and microseconds, without zeros before them.
+	at := map[string]time.Time{}
+	for _, name := range names {
+		info, err := os.Stat(name)
+		s.check("looking at a message", err)
+		at[name] = info.ModTime()
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return at[a].Compare(at[b]) })
 	var out []string
-	for _, name := range names { // a maildir name begins with the time
+	for _, name := range names {
 		b, err := os.ReadFile(name)
 		s.check("reading a message", err)
 		out = append(out, string(b))
