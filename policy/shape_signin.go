@@ -34,7 +34,7 @@ var secondFactorShape = section(
 	key{Name: "optional", Shape: boolean, Default: "true", Example: "false", Doc: "People of whom none is required may set one up for themselves; then it is asked."},
 	key{Name: "code_lifetime", Shape: span(time.Minute, 15*time.Minute, false), Default: "5m", Example: "3m", Doc: "How long a code sent by mail or SMS is good."},
 	key{Name: "resend_gap", Shape: span(10*time.Second, 5*time.Minute, false), Default: "30s", Example: "1m", Doc: "How long to wait before another code is sent."},
-	key{Name: "tries", Shape: number(1, 10), Default: "5", Example: "3", Doc: "Wrong codes after which the sign-in has to begin anew."},
+	key{Name: "tries", Shape: number(1, 10), Default: "5", Example: "3", Doc: "Wrong tries after which a code sent by mail or SMS is void. Five wrong proofs of any kind end the sign-in, whatever stands here."},
 	key{Name: "step_up", Shape: span(10*time.Second, 24*time.Hour, false), Default: "10m", Example: "5m", Doc: "How old the last proof may be for a sensitive act: adding or removing a factor, new recovery codes, a change of password. Older, and it is asked again."},
 )
 
