@@ -18,7 +18,7 @@ import (
 
 // TestSignInAPIProvider lets another system check the passwords: right, wrong, and
 // an outage, which is never a wrong password.
-func TestSignInAPIProvider(t *testing.T) {
+func TestSignInAPIProviderInChromium(t *testing.T) {
 	const apiKey = "key-of-the-api-0123"
 	var broken, asked atomic.Int32
 	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
