@@ -22,7 +22,7 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 		return p.MaxRows == 0
 	case resource.FormatHTML:
 		return t.page(p, resp)
-	case resource.FormatCSV:
+	case resource.FormatCSV, resource.FormatXLSX:
 		p.Table = tableOf(resp.Table)
 		return isTable(t.root)
 	case resource.FormatXML:

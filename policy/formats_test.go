@@ -56,7 +56,9 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 		{"{format: html, elements: [{at: \"td.phone[data-x='1']\", field: phone}]}", yes, no},
 		{"{format: html, elements: [{at: \"#a\", field: fax}]}", no, no},
 		{"{format: html}", no, no},
-		{"{format: xlsx, records: {at: /*}}", no, no},
+		{"{format: xlsx, records: {at: /*}}", yes, yes},
+		{"{format: xlsx}", no, no},
+		{"{format: xlsx, records: {at: /Leads/*}}", no, no},
 		{"{format: opaque}", no, no},
 	} {
 		m, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", c.response, 1)))
@@ -85,6 +87,7 @@ func TestTables(t *testing.T) {
 		"{format: csv, records: {at: /*}, table: {columns: [Id, Phone]}}":          {Delimiter: ',', Columns: []string{"Id", "Phone"}, Empty: true},
 		"{format: csv, records: {at: /*}, table: {columns: [Id], hidden: drop}}":   {Delimiter: ',', Columns: []string{"Id"}},
 		`{format: csv, records: {at: /*}, table: {delimiter: ";", hidden: empty}}`: {Delimiter: ';', Empty: true},
+		"{format: xlsx, records: {at: /*}, table: {columns: [Id, Phone]}}":         {Delimiter: ',', Columns: []string{"Id", "Phone"}, Empty: true},
 	} {
 		m, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", response, 1)))
 		if err != nil {
@@ -97,7 +100,7 @@ func TestTables(t *testing.T) {
 		}
 	}
 	for _, response := range []string{
-		"{table: {delimiter: \";\"}}", "{format: csv, table: {delimiter: x}}", "{format: csv, table: {quote: x}}", "{format: csv, prefix: x}", "{say: [ping]}",
+		"{table: {delimiter: \";\"}}", "{format: xlsx, table: {delimiter: \";\"}}", "{format: xml, table: {hidden: drop}}", "{format: csv, table: {delimiter: x}}", "{format: csv, table: {quote: x}}", "{format: csv, prefix: x}", "{say: [ping]}",
 		"{elements: [{at: a, field: phone}]}", "{format: html, elements: [{at: \"a b\", field: phone}]}", "{format: html, elements: [{at: a}]}",
 		"{format: html, elements: [{at: a, json: true}]}", "{format: html, elements: [{at: \"a,b\", field: phone}]}", "{format: html, elements: [{field: phone}]}",
 	} {

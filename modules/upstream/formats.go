@@ -14,6 +14,7 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/framed"
 	"github.com/crmgate/crmgate/modules/internal/htmlmask"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/modules/internal/xlsxmask"
 	"github.com/crmgate/crmgate/modules/internal/xmlmask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -48,6 +49,12 @@ func newHTML(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
 	return htmlmask.New(p, v, l)
 }
 func newXML(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return xmlmask.New(p, v, l) }
+func newXLSX(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
+	return xlsxmask.New(p, v, l)
+}
+
+// workbook is the media type of a workbook.
+const workbook = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 // formats are those that an engine reads. What is no strict JSON is no body of
 // the JSON formats, whatever it calls itself; where almost any text is one of the
@@ -70,6 +77,9 @@ var formats = map[plan.Format]*format{
 	plan.HTML: {accept: "text/html", engine: newHTML, types: []string{"text/html"}},
 	plan.XML: {accept: "application/xml, text/xml", engine: newXML, types: []string{
 		"application/xml", "text/xml", "application/soap+xml", "application/atom+xml", "application/rss+xml",
+	}},
+	plan.XLSX: {accept: workbook, engine: newXLSX, types: []string{
+		workbook, "application/vnd.ms-excel", "application/octet-stream",
 	}},
 }
 

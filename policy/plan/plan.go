@@ -182,6 +182,7 @@ const (
 	HTML      Format = "html"
 	WebSocket Format = "websocket" // messages that are JSON documents each
 	CSV       Format = "csv"
+	XLSX      Format = "xlsx"
 	XML       Format = "xml"
 	NoBody    Format = "none"
 	Opaque    Format = "opaque" // bytes nobody reads: files, images, pages without records
@@ -214,7 +215,7 @@ type Plan struct {
 	Format   Format     // what the operation answers; the Content-Type that came is not asked
 	Prefix   string     // declared XSSI prefix, removed before and put back after reading
 	Root     *Node      // shape of the answer
-	Table    *Table     // with CSV
+	Table    *Table     // with CSV and XLSX
 	Elements []*Element // with HTML: what holds fields
 	Say      []string   // with WebSocket: what the client may say, word for word
 	Fallback *Entity    // table for whatever the tree does not claim

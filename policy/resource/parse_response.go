@@ -68,8 +68,10 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		d.fail(n, "leave it out, or give format: html", "elements are in html alone, not in %s", r.Format)
 	case len(r.Say) > 0 && r.Format != FormatWebSocket:
 		d.fail(n, "leave it out, or give format: websocket", "clients say something on a websocket alone, not in %s", r.Format)
-	case r.Table != nil && r.Format != FormatCSV:
-		d.fail(n, "leave it out, or give format: csv", "a table is written in csv, not in %s", r.Format)
+	case r.Table != nil && r.Format != FormatCSV && r.Format != FormatXLSX:
+		d.fail(n, "leave it out, or give format: csv or xlsx", "a table is written in csv and xlsx, not in %s", r.Format)
+	case r.Table != nil && r.Table.Delimiter != "" && r.Format != FormatCSV:
+		d.fail(n, "leave it out", "cells have a delimiter in csv alone, not in %s", r.Format)
 	}
 	return r
 }

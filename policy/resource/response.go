@@ -45,7 +45,7 @@ type Response struct {
 	Elements   []*Element   // html: what holds fields of the route's entity
 	Say        []string     // websocket: what clients may say, word for word; whoever is not restricted may say anything
 	MaxRecords int          // records one answer may hold; 0 for no cap
-	Table      *Table       // csv: how it is written; nil for the defaults
+	Table      *Table       // csv, xlsx: how it is written; nil for the defaults
 }
 
 // Element is a place in a page: a selector of a tag, an id, classes and
@@ -66,10 +66,10 @@ type Selector struct {
 	Attrs   map[string]string // "" for any value
 }
 
-// Table says how rows of text are written. Each row is one record: the answer's
-// one record set is at /*.
+// Table says how rows of text are written. Each row, of each sheet in xlsx, is one
+// record: the answer's one record set is at /*.
 type Table struct {
-	Delimiter string   // between cells: one of , ; | or a tab; default ,
+	Delimiter string   // csv: between cells, one of , ; | or a tab; default ,
 	Columns   []string // names by position, for tables without a row of names
 	Hidden    string   // what becomes of a hidden column: drop (default) or empty
 }
