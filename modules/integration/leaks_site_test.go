@@ -11,10 +11,16 @@ import (
 	"testing"
 )
 
-// leakPolicy masks the canaries for managers and leaves sellers their own rows.
+// leakPolicy masks the canaries for managers, leaves sellers their own rows, and
+// pickers, from whom no field is kept, the leads of one first name.
 const leakPolicy = `version: 1
 account: acme
+roles:
+  picker: {name: Picker, rows: all}
 templates:
+  picked:
+    entities:
+      lead: {rows: {cel: "record.first_name == 'Asha'"}}
   masked:
     entities:
       lead: {view: {partial: {mask: [phone, email, pan]}}}
@@ -26,6 +32,7 @@ templates:
 assign:
   - {template: masked, roles: [sales_manager]}
   - {template: hidden, roles: [sales_user]}
+  - {template: picked, roles: [picker]}
 `
 
 // leakSite is a gateway before the hostile CRM, with one map.
@@ -75,7 +82,7 @@ func startLeakSite(t testing.TB, crmMap, addr, addr2 string) *leakSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for role, id := range map[string]string{"sales_manager": "manager-1", "sales_user": "seller-1", "administrator": "boss-1", "marketing_user": "marketing-1"} {
+	for role, id := range map[string]string{"sales_manager": "manager-1", "sales_user": "seller-1", "administrator": "boss-1", "marketing_user": "marketing-1", "picker": "picker-1"} {
 		email := id + "@acme.test"
 		d.add(t, email, role, crmUser{ID: id})
 		for _, c := range d.signedIn(t, email).Jar.Cookies(u) {
