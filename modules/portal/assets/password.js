@@ -31,15 +31,16 @@ const mark = (row, met) => {
 const watch = (form) => {
   const input = form.querySelector("[data-new]"), repeat = form.querySelector("[data-repeat]");
   const rows = [...form.querySelectorAll("[data-rule]")], strength = form.querySelector("[data-strength]");
-  let timer, asked = 0;
+  let timer, asked = 0, asking;
 
   const ask = async () => {
     const mine = ++asked;
     const body = { password: input.value };
     const link = form.elements.link?.value.trim().replace(/^.*[#=]/u, "");
     if (link) body.link = link;
+    asking = new AbortController();
     const res = await fetch(form.dataset.check, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: asking.signal,
     }).catch(() => undefined);
     if (mine !== asked || !res?.ok) return;
     const { score, rules } = await res.json();
@@ -64,6 +65,12 @@ const watch = (form) => {
     if (form.dataset.check && input.value !== "") timer = setTimeout(ask, 400);
   });
   repeat.addEventListener("input", same);
+  // Once it is sent, the right to ask may be used up.
+  form.addEventListener("submit", () => {
+    asked++;
+    clearTimeout(timer);
+    asking?.abort();
+  });
 };
 
 const sealing = (form) => {
