@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
@@ -13,8 +14,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -207,6 +211,71 @@ func socketFrame(m string) []byte {
 	return append(out, m...)
 }
 
+// packWorkbook makes a workbook of one sheet. The body is its rows, or its parts,
+// each behind a line "== name", and "rows" for those of the sheet; what a workbook
+// needs beside them is there. What is not UTF-8 in it is not tried here.
+func packWorkbook(out *bytes.Buffer, body string) ([]byte, error) {
+	const main, rel = "http://schemas.openxmlformats.org/spreadsheetml/2006/main", "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+	if !strings.HasPrefix(body, "== ") {
+		body = "== rows\n" + body
+	}
+	parts := map[string]string{}
+	for _, p := range strings.Split(body, "== ")[1:] {
+		name, text, _ := strings.Cut(p, "\n")
+		parts[name] = strings.TrimSuffix(text, "\n")
+	}
+	rels := func(s string) string {
+		return `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">` + s + `</Relationships>`
+	}
+	for name, usual := range map[string]string{
+		"_rels/.rels":              rels(`<Relationship Id="r1" Type="` + rel + `/officeDocument" Target="xl/workbook.xml"/>`),
+		"xl/workbook.xml":          `<workbook xmlns="` + main + `" xmlns:r="` + rel + `"><sheets><sheet name="Leads" sheetId="1" r:id="r1"/>` + parts["sheets"] + `</sheets>` + parts["names"] + `</workbook>`,
+		"xl/worksheets/sheet1.xml": parts["prolog"] + `<worksheet xmlns="` + main + `"><sheetData>` + parts["rows"] + `</sheetData>` + parts["behind"] + `</worksheet>`,
+		"xl/sharedStrings.xml":     `<sst xmlns="` + main + `">` + parts["strings"] + `</sst>`,
+		"xl/styles.xml":            `<styleSheet xmlns="` + main + `">` + parts["styles"] + `</styleSheet>`,
+		"xl/_rels/workbook.xml.rels": rels(`<Relationship Id="r1" Type="` + rel + `/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="` + rel + `/worksheet" Target="worksheets/sheet2.xml"/>` +
+			`<Relationship Id="r3" Type="` + rel + `/sharedStrings" Target="sharedStrings.xml"/><Relationship Id="r4" Type="` + rel + `/styles" Target="styles.xml"/>`),
+	} {
+		if _, given := parts[name]; !given {
+			parts[name] = usual
+		}
+	}
+	w := zip.NewWriter(out)
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if !strings.ContainsAny(name, "/.") {
+			continue // a piece of another part
+		}
+		p, err := w.Create(name)
+		if err == nil {
+			_, err = p.Write([]byte(parts[name]))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	err := w.Close()
+	return out.Bytes(), err
+}
+
+// unpackWorkbook returns the parts of a zip behind each other, or what is no zip
+// as it is.
+func unpackWorkbook(b []byte) []byte {
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return b
+	}
+	var out bytes.Buffer
+	for _, f := range z.File {
+		fmt.Fprintf(&out, "== %s\n", f.Name)
+		if r, err := f.Open(); err == nil {
+			_, _ = io.Copy(&out, io.LimitReader(r, 16<<20))
+			_ = r.Close()
+		}
+		out.WriteByte('\n')
+	}
+	return out.Bytes()
+}
+
 // encodeBody turns a body into another charset or puts a content coding on it.
 func encodeBody(form string, b []byte) ([]byte, error) {
 	var out bytes.Buffer
@@ -262,6 +331,8 @@ func encodeBody(form string, b []byte) ([]byte, error) {
 		return []byte(base64.StdEncoding.EncodeToString(b)), nil
 	case "twice": // the body, and itself behind it
 		return append(bytes.Clone(b), b...), nil
+	case "workbook":
+		return packWorkbook(&out, string(b))
 	case "half":
 		return b[:len(b)/2], nil
 	}

@@ -64,7 +64,7 @@ func (w *leakWire) send(method, path string, header http.Header, body string) (*
 	if err != nil {
 		return nil, fmt.Errorf("%w after %q", err, g.raw[:min(len(g.raw), 300)])
 	}
-	g.plain = decodeBody(g.header.Get("Content-Encoding"), g.body)
+	g.plain = unpackWorkbook(decodeBody(g.header.Get("Content-Encoding"), g.body))
 	return g, nil
 }
 

@@ -75,6 +75,9 @@ func lookInto(b []byte, found map[string]bool, depth int) {
 			lookInto(d, found, depth+1)
 		}
 	}
+	if parts := unpackWorkbook(b); !bytes.Equal(parts, b) {
+		lookInto(parts, found, depth+1)
+	}
 	for _, run := range base64Run.FindAll(b, 2000) {
 		if d := decode64(string(run)); len(d) > 0 {
 			look(d, found)

@@ -4,11 +4,13 @@
 package upstream
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/modules/internal/xlsxmask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -26,6 +28,10 @@ func TestTakes(t *testing.T) {
 		{plan.CSV, "Text/CSV; header=present", true},
 		{plan.CSV, "text/html", false},
 		{plan.CSV, "", false},
+		{plan.XLSX, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", true},
+		{plan.XLSX, "application/octet-stream", true},
+		{plan.XLSX, "text/csv", false},
+		{plan.XLSX, "application/zip", false},
 		{plan.XML, "application/soap+xml", true},
 		{plan.XML, "application/xhtml+xml", false},
 		{plan.HTML, "text/html", true},
@@ -68,7 +74,11 @@ func TestEngines(t *testing.T) {
 			}
 		}
 	}
-	b := new(maskers).open(&plan.Plan{Format: plan.Multipart}, new(crmgate.Decision), "text/plain", strings.NewReader("x"))
+	b := new(maskers).open(&plan.Plan{Format: plan.XLSX, Root: table, Fallback: show}, new(crmgate.Decision), workbook, strings.NewReader("a,b\n1,2\n"))
+	if got, err := io.ReadAll(b); !errors.Is(err, xlsxmask.ErrWorkbook) || len(got) > 0 {
+		t.Errorf("a table in place of a workbook: %q, %v", got, err)
+	}
+	b = new(maskers).open(&plan.Plan{Format: plan.Multipart}, new(crmgate.Decision), "text/plain", strings.NewReader("x"))
 	if got, err := io.ReadAll(b); err == nil || len(got) > 0 {
 		t.Errorf("parts without a boundary: %q, %v", got, err)
 	}
