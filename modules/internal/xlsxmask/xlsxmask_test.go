@@ -6,7 +6,6 @@ package xlsxmask
 import (
 	"archive/zip"
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -123,155 +122,6 @@ func row(cells ...string) string {
 		out += `<c t="inlineStr"><is><t xml:space="preserve">` + c + `</t></is></c>`
 	}
 	return out + "</row>"
-}
-
-// strict reads a workbook that came out and joins its rows: cells by |, with a
-// style by @. All is every part's text.
-func strict(t testing.TB, body []byte) (sheets map[string][]string, all string) {
-	t.Helper()
-	sheets = map[string][]string{}
-	for name, rows := range read(t, body) {
-		sheets[name] = nil
-		for _, r := range rows {
-			sheets[name] = append(sheets[name], strings.Join(r, "|"))
-		}
-	}
-	for name, text := range unpack(t, body) {
-		all += name + "\n" + text + "\n"
-	}
-	return sheets, all
-}
-
-// unpack returns the parts of a zip.
-func unpack(t testing.TB, body []byte) map[string]string {
-	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
-	if err != nil {
-		t.Fatalf("what comes out is no zip: %v", err)
-	}
-	parts := map[string]string{}
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parts[f.Name] = string(text)
-	}
-	if len(parts) != len(z.File) {
-		t.Fatal("two parts of one name come out")
-	}
-	return parts
-}
-
-// The parts of a rewritten workbook, as an XML package reads them.
-type (
-	bookXML struct {
-		Sheets []struct {
-			Name string `xml:"name,attr"`
-		} `xml:"sheets>sheet"`
-	}
-	textsXML struct {
-		Unique int      `xml:"uniqueCount,attr"`
-		Texts  []string `xml:"si>t"`
-	}
-	stylesXML struct {
-		Formats []struct{} `xml:"cellXfs>xf"`
-	}
-	sheetXML struct {
-		Rows []struct {
-			R     int       `xml:"r,attr"`
-			Cells []cellXML `xml:"c"`
-		} `xml:"sheetData>row"`
-	}
-	cellXML struct {
-		R string  `xml:"r,attr"`
-		T string  `xml:"t,attr"`
-		S int     `xml:"s,attr"`
-		V string  `xml:"v"`
-		F *string `xml:"f"`
-	}
-)
-
-// read reads a workbook that came out, with nothing of the masker's own, and
-// fails for what no rewritten workbook has.
-func read(t testing.TB, body []byte) map[string][][]string {
-	t.Helper()
-	parts := unpack(t, body)
-	var wb bookXML
-	var sst textsXML
-	var styles stylesXML
-	for name, to := range map[string]any{bookPart: &wb, textsPart: &sst, stylePart: &styles, typesPart: new(struct{}), rootRels: new(struct{}), bookRels: new(struct{})} {
-		if err := xml.Unmarshal([]byte(parts[name]), to); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-	}
-	if len(parts) != 6+len(wb.Sheets) {
-		t.Fatalf("there are more parts than a workbook of %d sheets needs", len(wb.Sheets))
-	}
-	used := make([]bool, len(sst.Texts))
-	sheets := map[string][][]string{}
-	for i, s := range wb.Sheets {
-		var ws sheetXML
-		part := fmt.Sprintf("xl/worksheets/sheet%d.xml", i+1)
-		if err := xml.Unmarshal([]byte(parts[part]), &ws); err != nil {
-			t.Fatalf("%s: %v", part, err)
-		}
-		sheets[s.Name] = nil
-		for n, r := range ws.Rows {
-			if r.R != n+1 {
-				t.Errorf("row %d is the %d. of those that are left: the gap tells how many are not seen", r.R, n+1)
-			}
-			var line []string
-			for _, c := range r.Cells {
-				for at := columnOf(t, c.R, r.R); len(line) < at; {
-					line = append(line, "")
-				}
-				if c.F != nil || c.S >= len(styles.Formats) {
-					t.Fatalf("a cell nobody can read: %+v", c)
-				}
-				line = append(line, textOf(t, c, sst.Texts, used))
-			}
-			sheets[s.Name] = append(sheets[s.Name], line)
-		}
-	}
-	if slices.Contains(used, false) || sst.Unique != len(sst.Texts) {
-		t.Errorf("strings that no cell needs: %q", sst.Texts)
-	}
-	return sheets
-}
-
-func columnOf(t testing.TB, ref string, row int) int {
-	t.Helper()
-	letters, n := strings.TrimRight(ref, "0123456789"), 0
-	for _, r := range letters {
-		n = n*26 + int(r-'A') + 1
-	}
-	if n == 0 || ref != fmt.Sprint(letters, row) {
-		t.Fatalf("the cell %q is nowhere in row %d", ref, row)
-	}
-	return n - 1
-}
-
-func textOf(t testing.TB, c cellXML, texts []string, used []bool) string {
-	t.Helper()
-	if c.T == "s" {
-		k := 0
-		if _, err := fmt.Sscan(c.V, &k); err != nil || k >= len(texts) {
-			t.Fatalf("the string %s is not there", c.V)
-		}
-		used[k] = true
-		c.V = texts[k]
-	} else if c.T != "" {
-		c.V = c.T + ":" + c.V
-	}
-	if c.S > 0 {
-		c.V += fmt.Sprint("@", c.S)
-	}
-	return c.V
 }
 
 func TestCells(t *testing.T) {
@@ -429,6 +279,69 @@ func TestSheets(t *testing.T) {
 	}
 	if _, _, err := run(leads(plan.Table{}, false), pack1(two("Old", `state="new"`))); !errors.Is(err, ErrWorkbook) {
 		t.Errorf("a state nobody knows: %v", err)
+	}
+}
+
+// Programs write the same workbook in several ways.
+func TestSpellings(t *testing.T) {
+	usual := plain(row("Id", "Phone")+row("1", "+91-9812345670"), "", "")
+	all := func(old, now string) []file {
+		var out []file
+		for _, f := range usual {
+			out = append(out, file{f.name, strings.ReplaceAll(f.text, old, now)})
+		}
+		return out
+	}
+	prefixed := strings.NewReplacer("xmlns=", "xmlns:x=", "</", "</x:", "<", "<x:", "<x:?", "<?").Replace(strings.TrimPrefix(usual[4].text, `<?xml version="1.0" encoding="UTF-8"?>`))
+	prefixed = strings.NewReplacer("<x:/", "</").Replace(prefixed)
+	for name, files := range map[string][]file{
+		"a byte order mark":          with(usual, file{sheetPart, "\uFEFF" + usual[4].text}),
+		"names with a prefix":        with(usual, file{sheetPart, prefixed}),
+		"the strict edition":         all(mainSpace, mainStrict),
+		"the strict edition's links": all(relSpace, relStrict),
+		"targets from the top":       all(`"worksheets/sheet1.xml"`, `"/xl/worksheets/sheet1.xml"`),
+		"no strings, no styles":      without(without(with(usual, file{bookRels, usual[3].text[:strings.Index(usual[3].text, `<Relationship Id="r2"`)] + "</Relationships>"}), textsPart), stylePart),
+		"days since 1904":            with(usual, file{bookPart, strings.Replace(usual[2].text, "<sheets>", `<workbookPr date1904="true"/><sheets>`, 1)}),
+		"a folder":                   with(usual, file{"xl/", ""}),
+	} {
+		got, _, err := run(leads(plan.Table{}, false), pack1(files))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		sheets, parts := strict(t, got)
+		if fmt.Sprint(sheets) != "map[Leads:[Id|Phone 1|+91XXXXXX5670]]" {
+			t.Errorf("%s: %q", name, sheets)
+		}
+		if strings.Contains(parts, "date1904") != (name == "days since 1904") {
+			t.Errorf("%s: days are counted from another one", name)
+		}
+	}
+}
+
+// BenchmarkWorkbook rewrites 10,000 records of 20 fields.
+func BenchmarkWorkbook(b *testing.B) {
+	names := []string{"Id", "OwnerId", "Name", "Phone", "PAN"}
+	for len(names) < 20 {
+		names = append(names, fmt.Sprint("Field", len(names)))
+	}
+	rows := row(names...)
+	for i := range 10_000 {
+		values := []string{fmt.Sprint(i), "u1", "Asha", fmt.Sprint("+91-98", 10_000_000+i), "BQKPN4821L"}
+		for len(values) < 20 {
+			values = append(values, fmt.Sprint("a value ", i%97, len(values)))
+		}
+		rows += row(values...)
+	}
+	files := plain(rows, "", "")
+	body := pack1(files)
+	p := leads(plan.Table{}, false)
+	b.SetBytes(int64(len(files[4].text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := run(p, body); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
