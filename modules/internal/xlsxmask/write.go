@@ -107,9 +107,12 @@ func (w *writer) text(column, style int, s string) {
 	w.close()
 }
 
+// types are what cells of a kind say they are.
+var types = [...]string{text: "", digits: "", truth: ` t="b"`, fault: ` t="e"`, moment: ` t="d"`}
+
 // value writes a cell as it was read.
 func (w *writer) value(column int, c cell) {
-	w.open(column, c.style, map[kind]string{truth: ` t="b"`, fault: ` t="e"`, moment: ` t="d"`}[c.kind])
+	w.open(column, c.style, types[c.kind])
 	w.buf = appendText(w.buf, c.value)
 	w.close()
 }
@@ -182,9 +185,9 @@ func (w *writer) styles(b *book) error {
 
 // frame writes the parts that hold the others together.
 func (w *writer) frame(b *book, names []string) error {
-	var types, sheets, rels []byte
+	var contents, sheets, rels []byte
 	for i, name := range names {
-		types = fmt.Appendf(types, `<Override PartName="/xl/worksheets/sheet%d.xml" ContentType="%sworksheet+xml"/>`, i+1, contentPrefix)
+		contents = fmt.Appendf(contents, `<Override PartName="/xl/worksheets/sheet%d.xml" ContentType="%sworksheet+xml"/>`, i+1, contentPrefix)
 		sheets = append(appendText(append(sheets, `<sheet name="`...), name), fmt.Appendf(nil, `" sheetId="%d" r:id="rId%d"/>`, i+1, i+1)...)
 		rels = fmt.Appendf(rels, `<Relationship Id="rId%d" Type="%s/worksheet" Target="worksheets/sheet%d.xml"/>`, i+1, relSpace, i+1)
 	}
@@ -200,7 +203,7 @@ func (w *writer) frame(b *book, names []string) error {
 		{"xl/_rels/workbook.xml.rels", `<Relationships xmlns="` + packageSpace + `">` + string(rels) + "</Relationships>"},
 		{"_rels/.rels", `<Relationships xmlns="` + packageSpace + `"><Relationship Id="rId1" Type="` + relSpace + `/officeDocument" Target="xl/workbook.xml"/></Relationships>`},
 		{"[Content_Types].xml", `<Types xmlns="` + contentSpace + `"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>` +
-			`<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="` + contentPrefix + `sheet.main+xml"/>` + string(types) +
+			`<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="` + contentPrefix + `sheet.main+xml"/>` + string(contents) +
 			`<Override PartName="/xl/styles.xml" ContentType="` + contentPrefix + `styles+xml"/><Override PartName="/xl/sharedStrings.xml" ContentType="` + contentPrefix + `sharedStrings+xml"/></Types>`},
 	} {
 		if err := w.begin(p.name, p.text); err != nil {
