@@ -172,6 +172,9 @@ func conditional(out *http.Request, d *crmgate.Decision, s policy.Settled, tags 
 	if c.Header == "" || c.Kind == "fill" && len(s.Filled) < op.Writes() {
 		return s
 	}
+	if d.Identity == nil { // no bridge has set any
+		d.Identity = http.Header{}
+	}
 	d.Identity.Set(c.Header, value)
 	out.Header.Set(c.Header, value)
 	return s
