@@ -70,7 +70,9 @@ type conditionRecord struct {
 // errField is a field that nothing can be said about.
 var errField = errors.New("a field of the record is not there, or there in two versions")
 
-// value finds the value of a field: the one that its names have in common.
+// value finds the value of a field: the one that its names have in common. Where
+// they have different ones it is of a kind that nothing can be said about, so that
+// the field is there and has no answer.
 func (r *conditionRecord) value(name string) (plan.Value, error) {
 	var out plan.Value
 	for _, wire := range r.fields[name].Names {
@@ -79,7 +81,7 @@ func (r *conditionRecord) value(name string) (plan.Value, error) {
 		case out.Kind == 0:
 			out = v
 		default:
-			return plan.Value{}, errField
+			return plan.Value{Kind: '['}, nil
 		}
 	}
 	if out.Kind == 0 {

@@ -39,6 +39,8 @@ func TestConditionHolds(t *testing.T) {
 		`record.first_name == "x"`:                                   "?",
 		`record.first_name == "x" || record.stage == "Open"`:         "yes",
 		`record.phone == "1"`:                                        "?",
+		`!has(record.phone) || record.phone != "2"`:                  "?",
+		`!has(record.notes) || record.notes != "x"`:                  "?",
 		`record.notes == "x"`:                                        "?",
 		`record.stage > 5`:                                           "?",
 		`record.stage + 1 == 2`:                                      "?",

@@ -136,7 +136,7 @@ func (w *walker) visible(o owner) bool {
 	case r.Where != nil && !w.holds(o):
 		return false
 	case r.Scope == plan.All:
-		return true
+		return !o.alien // a pair of which nobody can tell what it holds
 	case o.named:
 		return !o.alien
 	}

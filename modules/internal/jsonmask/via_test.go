@@ -77,6 +77,33 @@ func TestRowsByTheRecordTheyHangOn(t *testing.T) {
 	}
 }
 
+// A pair with two names may hold the field a condition looks at, so that nobody can
+// tell, not even a condition that is content without the field.
+func TestTornPairIsNotVisible(t *testing.T) {
+	p := viaPlan(&plan.Rows{Where: unlessWon{}})
+	p.Root.Members["list"].Elements.Record.Nested["data"].Pairs.Name = []string{"key", "name"}
+	for in, want := range map[string]string{
+		`{"Data":[{"Key":"a","Value":"won"}]}`:                     `[{"Data":[{"Key":"a","Value":"won"}]}]`,
+		`{"Data":[{"Key":"Stage","Value":"won"}]}`:                 `[]`,
+		`{"Data":[{"Key":"Stage","Name":"Status","Value":"won"}]}`: `[]`,
+		`{"Data":[{"Value":"won","Name":"Stage","Key":"Status"}]}`: `[]`,
+	} {
+		out, err := New(p, &plan.Viewer{}, Limits{}).Append(nil, []byte(`{"list":[`+in+`]}`))
+		if err != nil || string(out) != `{"list":`+want+`}` {
+			t.Errorf("%s becomes %s %v, want %s: a record is seen of which nobody can tell", in, out, err, want)
+		}
+	}
+}
+
+// unlessWon is a condition that holds where there is no stage.
+type unlessWon struct{}
+
+func (unlessWon) Needs() []string { return []string{"stage", "status"} }
+func (unlessWon) Wire() []string  { return nil }
+func (unlessWon) Holds(_ *plan.Viewer, member func(string) plan.Value) (bool, error) {
+	return member("stage").Kind == 0 && member("status").Kind == 0, nil
+}
+
 // A record is seen only where its condition holds; what it cannot tell does not.
 func TestRowsByCondition(t *testing.T) {
 	p := viaPlan(&plan.Rows{Where: stageIs("open")})
