@@ -157,7 +157,7 @@ func conditional(out *http.Request, d *crmgate.Decision, s policy.Settled, tags 
 		s.Detail = "filled in: " + strings.Join(s.Filled, ", ")
 	}
 	op := d.Operation()
-	if op == nil || op.Route == nil || op.Route.Conditional == nil || op.Route.Conditional.Route != "" {
+	if op == nil || op.Route == nil || op.Route.Conditional == nil {
 		return s
 	}
 	c := op.Route.Conditional

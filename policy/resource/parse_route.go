@@ -107,9 +107,6 @@ func (d *decoder) linkRoute(r *Route, n *yaml.Node) {
 	if r.FollowUp != nil {
 		d.needRoute(n, r.FollowUp.Route)
 	}
-	if r.Conditional != nil && r.Conditional.Route != "" {
-		d.needRoute(n, r.Conditional.Route)
-	}
 	if r.Kind == SignIn && d.m.Session != nil {
 		for _, part := range d.m.Session.Form.Names {
 			if _, ok := r.Grants[part]; !ok {
@@ -354,13 +351,11 @@ func (d *decoder) conditional(n *yaml.Node) *Conditional {
 	c := &Conditional{}
 	d.object(n, "conditional", keys{
 		"kind":   setWord(d, &c.Kind, "kind of condition", "fill", "match"),
-		"route":  d.setName(&c.Route, "route"),
-		"query":  d.setName(&c.Query, "query"),
 		"header": d.setName(&c.Header, "header"),
 		"value":  d.setText(&c.Value, "value"),
 	})
-	if c.Kind == "" || count(c.Query != "", c.Header != "") != 1 {
-		d.fail(n, "give kind and one of query, header", "a conditional write needs to say how")
+	if c.Kind == "" || c.Header == "" {
+		d.fail(n, "give kind and header", "a conditional write needs to say how")
 	}
 	return c
 }

@@ -137,10 +137,8 @@ const MaxReadBack = 200
 // Conditional is a write the CRM itself makes conditional.
 type Conditional struct {
 	Kind   string // fill: only empty fields are written; match: only when nothing changed
-	Route  string // route to use instead; "" for the same
-	Query  string // parameter to set, or
 	Header string // header field to set
-	Value  string // its value; "{etag}" and "{modified_on}" are filled in
+	Value  string // its value; "{etag}" is filled in
 }
 
 // FollowUp says where an asynchronous answer is fetched later.
