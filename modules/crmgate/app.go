@@ -64,6 +64,7 @@ type App struct {
 	snapshot atomic.Pointer[Snapshot]
 	runtime  atomic.Pointer[runtime]
 	poolKey  string // "" until a reference to the runtime is held
+	keyless  bool   // the policy was compiled before there was a key
 	stop     context.CancelFunc
 }
 
@@ -239,6 +240,10 @@ func (a *App) Start() error {
 			cancel()
 			return err
 		}
+	}
+	if err := a.compileAgain(); err != nil {
+		cancel()
+		return err
 	}
 	a.stop = cancel
 	if err := a.applyQuota(); err != nil {

@@ -53,7 +53,11 @@ func openPolicy(mapName, file string) (*resource.Map, *policy.Set, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := policy.Compile(doc, m)
+	var key []policy.Option
+	if tokens(m) {
+		key = append(key, anyKey)
+	}
+	set, err := policy.Compile(doc, m, key...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -145,7 +145,11 @@ func (a *App) compile(name string, source []byte) (*compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing policy: %w", err)
 	}
-	set, err := policy.Compile(doc, a.resources)
+	key, err := a.maskKey()
+	if err != nil {
+		return nil, err
+	}
+	set, err := policy.Compile(doc, a.resources, key...)
 	if err != nil {
 		return nil, fmt.Errorf("compiling policy: %w", err)
 	}
