@@ -37,7 +37,7 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 		echo := rendered(shown, p.set.maskFor(shown), now, given)
 		switch {
 		case !certain:
-			return deny(FieldDenied, "%s: %s.%s is there under another name", n.op.ID, n.entity.Name, name)
+			return deny(FieldDenied, "%s: %s.%s may be there under another name", n.op.ID, n.entity.Name, name)
 		case now.Empty() && given.Empty():
 		case now.Empty() && looksMasked(shown, given):
 			return deny(FieldDenied, "%s: a mask is written into %s.%s, which is empty", n.op.ID, n.entity.Name, name)
@@ -67,12 +67,16 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 }
 
 // now returns the present value. It is not certain where the record has the field
-// under another of its names alone.
+// under another of its names alone, nor where it does not have a name the map does
+// not know.
 func (p *Pending) now(n *need, u *resource.FieldUse, id string) (resource.Value, bool) {
 	rec := p.record(n.entity, id)
 	v := rec.Get(u.Name)
 	if v.Kind != 0 {
 		return v, true
+	}
+	if u.Field == "" {
+		return v, false // a name nobody declared and the record does not show may stand for any field
 	}
 	if f := n.entity.Fields[u.Field]; f != nil {
 		for _, name := range f.Names {

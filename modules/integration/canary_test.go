@@ -302,7 +302,7 @@ func ashaAsks(id recordIDs) []asked {
 		{"a callback", get, "/app/api/leads?callback=x", "", 403, "query_denied"},
 		{"an unknown route", get, "/v2/LeadManagement.svc/Leads.Everything", "", 403, "unmapped"},
 		{"an unknown column", post, lead + "Leads.Get", where("mx_No_Such", "1"), 403, "query_denied"},
-		{"an edit of an unknown field", post, "/app/api/leads/" + knownLead, `{"mx_No_Such":"1"}`, 400, "no attribute"},
+		{"an edit of an unknown field", post, "/app/api/leads/" + knownLead, `{"mx_No_Such":"1"}`, 403, "field_denied"},
 		{"a duplicate", post, lead + "Lead.Create", `[{"Attribute":"FirstName","Value":"A"},{"Attribute":"Phone","Value":"+919876543210"}]`, 500, "already exists"},
 		{"a new lead like an old one", post, lead + "Lead.Capture", `[{"Attribute":"FirstName","Value":"A"},{"Attribute":"EmailAddress","Value":"other@example.com"},{"Attribute":"Phone","Value":"+919876543210"}]`, 403, "field_denied"},
 		{"a broken body", post, lead + "Leads.Get", `{"Parameter":{"LookupName":"9876`, 400, "unreadable"},
