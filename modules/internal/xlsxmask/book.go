@@ -4,7 +4,6 @@
 package xlsxmask
 
 import (
-	"encoding/xml"
 	"path"
 	"strconv"
 	"strings"
@@ -16,7 +15,7 @@ import (
 type book struct {
 	pack    *pack
 	sheets  []sheet
-	strings []string
+	strings [][]byte
 	formats []int          // number formats, by the style of a cell
 	codes   map[int]string // of formats of its own
 	dates   map[int]bool   // formats that are known to show a date or a time
@@ -103,38 +102,38 @@ func (p *pack) relations(from string, most int) (map[string]relation, error) {
 		dir, name = "", "_rels/.rels"
 	}
 	out := map[string]relation{}
-	return out, p.part(name, "Relationships", most, func(_ *tokens, e xml.StartElement) error {
-		id := attr(e, "Id")
-		if _, twice := out[id]; twice || e.Name.Local != "Relationship" || id == "" {
+	return out, p.part(name, "Relationships", most, func(s *scanner) error {
+		id := string(s.attr("Id"))
+		if _, twice := out[id]; twice || string(s.local) != "Relationship" || id == "" {
 			return bad("relationships nobody understands")
 		}
-		to := strings.ToLower(attr(e, "Target"))
+		to := strings.ToLower(string(s.attr("Target")))
 		if rest, whole := strings.CutPrefix(to, "/"); whole {
 			to = rest
 		} else {
 			to = path.Join(dir, to)
 		}
-		if mode := attr(e, "TargetMode"); mode != "" && mode != "Internal" || !plainName(to) {
+		if mode := string(s.attr("TargetMode")); mode != "" && mode != "Internal" || !plainName(to) {
 			to = ""
 		}
-		out[id] = relation{attr(e, "Type"), to}
+		out[id] = relation{string(s.attr("Type")), to}
 		return nil
 	})
 }
 
 // workbook reads the list of sheets. Those that nobody sees are left out.
 func (b *book) workbook(name string, rels map[string]relation, known map[string]bool, m *Masker) error {
-	err := b.pack.part(name, "workbook", m.most, func(t *tokens, e xml.StartElement) error {
+	err := b.pack.part(name, "workbook", m.most, func(s *scanner) error {
 		switch {
-		case is(e, "workbookPr"):
-			on := attr(e, "date1904")
+		case s.is("workbookPr"):
+			on := string(s.attr("date1904"))
 			b.since04 = on == "1" || on == "true"
-		case is(e, "sheets"):
-			return t.children(func(e xml.StartElement) error {
-				if !is(e, "sheet") {
+		case s.is("sheets"):
+			return s.children(func() error {
+				if !s.is("sheet") {
 					return bad("a sheet nobody knows")
 				}
-				return b.addSheet(e, rels, known)
+				return b.addSheet(s, rels, known)
 			})
 		}
 		return nil
@@ -150,15 +149,15 @@ func (b *book) workbook(name string, rels map[string]relation, known map[string]
 	return nil
 }
 
-func (b *book) addSheet(e xml.StartElement, rels map[string]relation, known map[string]bool) error {
+func (b *book) addSheet(s *scanner, rels map[string]relation, known map[string]bool) error {
 	r := relation{}
-	for _, a := range e.Attr {
-		if a.Name.Local == "id" && (a.Name.Space == relSpace || a.Name.Space == relStrict) {
-			r = rels[a.Value]
+	for _, a := range s.attrs {
+		if a.space == linkSpace && string(a.local) == "id" {
+			r = rels[string(a.value)]
 		}
 	}
 	hidden := false
-	switch attr(e, "state") {
+	switch string(s.attr("state")) {
 	case "", "visible":
 	case "hidden", "veryHidden":
 		hidden = true
@@ -175,78 +174,57 @@ func (b *book) addSheet(e xml.StartElement, rels map[string]relation, known map[
 	if path.Base(r.kind) != "worksheet" {
 		return bad("a sheet that is no table")
 	}
-	b.sheets = append(b.sheets, sheet{unescape(attr(e, "name")), r.to})
+	b.sheets = append(b.sheets, sheet{string(unescape(s.attr("name"))), r.to})
 	return nil
 }
 
 // readStrings reads the strings that cells share.
 func (b *book) readStrings(name string, m *Masker) error {
-	return b.pack.part(name, "sst", m.most, func(t *tokens, e xml.StartElement) error {
-		if !is(e, "si") {
+	var scratch, block []byte // many strings share a block
+	return b.pack.part(name, "sst", m.most, func(s *scanner) error {
+		if !s.is("si") {
 			return nil
 		}
 		if len(b.strings) >= m.bounds.strings {
 			return &jsonmask.LimitError{What: "strings of a workbook", Limit: m.bounds.strings}
 		}
-		s, err := t.rich()
-		b.strings = append(b.strings, s)
-		return err
-	})
-}
-
-// rich returns the text of a string item: its own, or that of its runs. How a
-// text is pronounced is left out.
-func (t *tokens) rich() (string, error) {
-	var out strings.Builder
-	add := func() error {
-		s, err := t.text()
-		if out.Len()+len(s) > t.meter.most {
-			return &jsonmask.LimitError{What: "size of a text or a tag", Limit: t.meter.most}
+		var err error
+		if scratch, err = s.rich(scratch[:0]); err != nil {
+			return err
 		}
-		out.WriteString(s)
-		return err
-	}
-	err := t.children(func(e xml.StartElement) error {
-		switch {
-		case is(e, "t"):
-			return add()
-		case is(e, "r"):
-			return t.children(func(e xml.StartElement) error {
-				if is(e, "t") {
-					return add()
-				}
-				return nil
-			})
-		case is(e, "rPh"), is(e, "phoneticPr"), is(e, "extLst"):
-			return nil
+		text := unescape(scratch)
+		if cap(block)-len(block) < len(text) {
+			block = make([]byte, 0, max(32<<10, len(text)))
 		}
-		return bad("a string nobody understands")
+		block = append(block, text...)
+		b.strings = append(b.strings, block[len(block)-len(text):len(block):len(block)])
+		return nil
 	})
-	return unescape(out.String()), err
 }
 
 // readStyles reads the number formats of cells.
 func (b *book) readStyles(name string, m *Masker) error {
-	id := func(e xml.StartElement) (int, error) {
-		n, err := strconv.ParseUint(attr(e, "numFmtId"), 10, 31)
-		if err != nil && attr(e, "numFmtId") != "" {
+	id := func(s *scanner) (int, error) {
+		word := string(s.attr("numFmtId"))
+		n, err := strconv.ParseUint(word, 10, 31)
+		if err != nil && word != "" {
 			return 0, bad("a number format without a number")
 		}
 		return int(n), nil
 	}
-	err := b.pack.part(name, "styleSheet", m.most, func(t *tokens, e xml.StartElement) error {
+	err := b.pack.part(name, "styleSheet", m.most, func(s *scanner) error {
 		switch {
-		case is(e, "numFmts"):
-			return t.children(func(e xml.StartElement) error {
-				n, err := id(e)
-				if code := attr(e, "formatCode"); plainCode(code) && len(b.codes) < 1000 {
+		case s.is("numFmts"):
+			return s.children(func() error {
+				n, err := id(s)
+				if code := string(s.attr("formatCode")); plainCode(code) && len(b.codes) < 1000 {
 					b.codes[n] = code
 				}
 				return err
 			})
-		case is(e, "cellXfs"):
-			return t.children(func(e xml.StartElement) error {
-				n, err := id(e)
+		case s.is("cellXfs"):
+			return s.children(func() error {
+				n, err := id(s)
 				if len(b.formats) >= m.bounds.formats {
 					return &jsonmask.LimitError{What: "formats of a workbook", Limit: m.bounds.formats}
 				}

@@ -4,10 +4,8 @@
 package xlsxmask
 
 import (
-	"encoding/xml"
+	"bytes"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 )
@@ -36,99 +34,152 @@ var faults = []string{"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!"
 type cell struct {
 	column   int // from 0
 	kind     kind
-	value    string // as text
+	value    []byte // as text
 	style    int
 	computed bool // by a formula
+}
+
+// table reads the rows of a sheet.
+type table struct {
+	*scanner
+	m     *Masker
+	row   int // the last one
+	cells []cell
+	text  []byte // of the cells
 }
 
 // rows reads the rows of a sheet that have values, in their order. A row holds
 // until the next one is read.
 func (m *Masker) rows(part string, each func(row int, cells []cell) error) error {
-	last := 0
-	var cells []cell
 	sheets := 0
-	return m.book.pack.part(part, "worksheet", m.most, func(t *tokens, e xml.StartElement) error {
-		if !is(e, "sheetData") {
+	return m.book.pack.part(part, "worksheet", m.most, func(s *scanner) error {
+		if !s.is("sheetData") {
 			return nil
 		}
 		if sheets++; sheets > 1 {
 			return bad("a sheet with two tables")
 		}
-		return t.children(func(e xml.StartElement) error {
-			if !is(e, "row") {
-				return bad("something else than a row")
-			}
-			n, err := place(attr(e, "r"), last+1, maxRows)
-			if err != nil || n <= last {
-				return bad("rows out of order")
-			}
-			last = n
-			if cells, err = m.row(t, n, cells[:0]); err != nil || len(cells) == 0 {
+		t := table{scanner: s, m: m}
+		return s.children(func() error {
+			if err := t.read(); err != nil || len(t.cells) == 0 {
 				return err
 			}
-			return each(n, cells)
+			return each(t.row, t.cells)
 		})
 	})
 }
 
-// place reads a number of a row, which may be left out.
-func place(s string, usual, most int) (int, error) {
-	if s == "" {
-		return usual, nil
+// read reads the cells of a row that have values.
+func (t *table) read() error {
+	if !t.is("row") {
+		return bad("something else than a row")
 	}
-	n, err := strconv.ParseUint(s, 10, 31)
-	if err != nil || n == 0 || int(n) > most || s[0] == '0' || s[0] == '+' {
-		return 0, bad("a row without a number")
+	n, ok := place(t.attr("r"), t.row+1, maxRows)
+	if !ok || n <= t.row {
+		return bad("rows out of order")
 	}
-	return int(n), nil
-}
-
-// row reads the cells of a row that have values.
-func (m *Masker) row(t *tokens, row int, cells []cell) ([]cell, error) {
+	t.row = n
+	t.cells, t.text = t.cells[:0], t.text[:0]
 	next, size := 0, 0
-	err := t.children(func(e xml.StartElement) error {
-		if is(e, "extLst") {
-			return nil
-		}
-		if !is(e, "c") {
-			return bad("something else than a cell")
-		}
-		c := cell{column: next}
-		if at := attr(e, "r"); at != "" {
-			column, n, ok := reference(at)
-			if !ok || n != row || column < next {
-				return bad("cells out of order")
-			}
-			c.column = column
-		}
-		if next = c.column + 1; next > maxColumns {
-			return bad("more columns than anybody has")
-		}
-		if s := attr(e, "s"); s != "" {
-			n, err := strconv.ParseUint(s, 10, 31)
-			if err != nil || int(n) >= max(len(m.book.formats), 1) {
-				return bad("a style that is not there")
-			}
-			c.style = int(n)
-		}
-		there, err := m.value(t, e, &c)
-		if err != nil || !there || c.value == "" {
+	for in := t.depth(); ; {
+		more, err := t.child(in)
+		if err != nil || !more {
 			return err
 		}
-		if size += len(c.value); size > m.most {
-			return &jsonmask.LimitError{What: "size of a row", Limit: m.most}
+		if t.is("extLst") {
+			continue
 		}
-		if m.book.read += int64(len(c.value)); m.book.read > m.bounds.unpacked {
-			return &jsonmask.LimitError{What: "size of the texts of a workbook", Limit: int(m.bounds.unpacked)}
+		c := cell{column: next}
+		there, err := t.cell(&c, next)
+		if err != nil {
+			return err
 		}
-		cells = append(cells, c)
-		return nil
-	})
-	return cells, err
+		if next = c.column + 1; !there || len(c.value) == 0 {
+			continue
+		}
+		if size += len(c.value); size > t.m.most {
+			return &jsonmask.LimitError{What: "size of a row", Limit: t.m.most}
+		}
+		if t.m.book.read += int64(len(c.value)); t.m.book.read > t.m.bounds.unpacked {
+			return &jsonmask.LimitError{What: "size of the texts of a workbook", Limit: int(t.m.bounds.unpacked)}
+		}
+		t.cells = append(t.cells, c)
+	}
+}
+
+// cell reads a cell, which stands in the column first or behind it.
+func (t *table) cell(c *cell, first int) (there bool, err error) {
+	if !t.is("c") {
+		return false, bad("something else than a cell")
+	}
+	if at := t.attr("r"); len(at) > 0 {
+		column, n, ok := reference(at)
+		if !ok || n != t.row || column < first {
+			return false, bad("cells out of order")
+		}
+		c.column = column
+	}
+	if c.column >= maxColumns {
+		return false, bad("more columns than anybody has")
+	}
+	if s := t.attr("s"); len(s) > 0 {
+		n, ok := decimal(s)
+		if !ok || n >= max(len(t.m.book.formats), 1) {
+			return false, bad("a style that is not there")
+		}
+		c.style = n
+	}
+	return t.content(c, form(t.attr("t")))
+}
+
+// form returns how the value of a cell is written, "" for a way nobody knows,
+// which is none of a cell's that has no value.
+func form(s []byte) string {
+	switch string(s) {
+	case "s":
+		return "s"
+	case "inlineStr":
+		return "inlineStr"
+	case "str":
+		return "str"
+	case "", "n":
+		return "n"
+	case "b":
+		return "b"
+	case "e":
+		return "e"
+	case "d":
+		return "d"
+	}
+	return ""
+}
+
+// decimal reads a number of digits.
+func decimal(s []byte) (int, bool) {
+	if len(s) == 0 || len(s) > 9 {
+		return 0, false
+	}
+	n := 0
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// place reads a number of a row, which may be left out.
+func place(s []byte, usual, most int) (int, bool) {
+	if len(s) == 0 {
+		return usual, true
+	}
+	n, ok := decimal(s)
+	return n, ok && n <= most && s[0] != '0'
 }
 
 // reference reads the place of a cell: B7 is 1, 7.
-func reference(s string) (column, row int, ok bool) {
+func reference(s []byte) (column, row int, ok bool) {
 	n := 0
 	for n < len(s) && n < 3 && s[n] >= 'A' && s[n] <= 'Z' {
 		column = column*26 + int(s[n]-'A') + 1
@@ -137,83 +188,87 @@ func reference(s string) (column, row int, ok bool) {
 	if n == 0 || n == len(s) || column > maxColumns {
 		return 0, 0, false
 	}
-	row, err := place(s[n:], 0, maxRows)
-	return column - 1, row, err == nil
+	row, ok = place(s[n:], 0, maxRows)
+	return column - 1, row, ok
 }
 
-// value reads what a cell holds.
-func (m *Masker) value(t *tokens, e xml.StartElement, c *cell) (there bool, err error) {
-	plain, inline := "", ""
+// content reads what a cell holds.
+func (t *table) content(c *cell, form string) (there bool, err error) {
+	from := len(t.text)
 	values, strs := 0, 0
-	err = t.children(func(e xml.StartElement) (err error) {
-		switch {
-		case is(e, "f"):
-			c.computed = true
-		case is(e, "v"):
-			values++
-			plain, err = t.text()
-		case is(e, "is"):
-			strs++
-			inline, err = t.rich()
-		case !is(e, "extLst"):
-			return bad("a cell nobody understands")
+	for in := t.depth(); ; {
+		more, err := t.child(in)
+		if err != nil {
+			return false, err
 		}
-		return err
-	})
-	if err != nil || values+strs == 0 {
-		return false, err
+		if !more {
+			break
+		}
+		switch {
+		case t.is("v"):
+			values++
+			t.text, err = t.value(t.text)
+		case t.is("f"):
+			c.computed = true
+		case t.is("is"):
+			strs++
+			t.text, err = t.rich(t.text)
+		case !t.is("extLst"):
+			err = bad("a cell nobody understands")
+		}
+		if err != nil {
+			return false, err
+		}
 	}
-	kind := attr(e, "t")
-	if values+strs > 1 || (strs == 1) != (kind == "inlineStr") {
-		return false, bad("a cell with several values")
-	}
-	if kind == "inlineStr" {
-		c.value = inline
-		return true, nil
-	}
-	if kind == "str" {
-		c.value = unescape(plain)
-		return true, nil
-	}
-	plain = strings.TrimSpace(plain)
-	if plain == "" && kind != "s" {
+	if values+strs == 0 {
 		return false, nil
 	}
-	return true, m.simple(kind, plain, c)
+	if values+strs > 1 || (strs == 1) != (form == "inlineStr") {
+		return false, bad("a cell with several values")
+	}
+	c.value = t.text[from:len(t.text):len(t.text)]
+	if form == "inlineStr" || form == "str" {
+		c.value = unescape(c.value)
+		return true, nil
+	}
+	c.value = bytes.TrimSpace(c.value)
+	if len(c.value) == 0 && form != "s" {
+		return false, nil
+	}
+	return true, t.m.simple(form, c)
 }
 
 // simple reads a value that is written in one word.
-func (m *Masker) simple(kind, word string, c *cell) error {
-	c.value = word
-	switch kind {
+func (m *Masker) simple(form string, c *cell) error {
+	switch form {
 	case "s":
-		n, err := strconv.ParseUint(word, 10, 31)
-		if err != nil || int(n) >= len(m.book.strings) {
+		n, ok := decimal(c.value)
+		if !ok || n >= len(m.book.strings) {
 			return bad("a string that is not there")
 		}
 		c.value = m.book.strings[n]
-	case "", "n":
-		s, ok := number(word)
-		if !ok {
+	case "n":
+		var ok bool
+		if c.value, ok = number(c.value); !ok {
 			return bad("a number that is none")
 		}
-		c.kind, c.value = digits, s
+		c.kind = digits
 	case "b":
-		switch word {
+		switch string(c.value) {
 		case "1", "true":
-			c.value = "1"
+			c.value = append(c.value[:0], '1')
 		case "0", "false":
-			c.value = "0"
+			c.value = append(c.value[:0], '0')
 		default:
 			return bad("neither true nor false")
 		}
 		c.kind = truth
 	case "e":
-		if slices.Contains(faults, word) {
+		if slices.Contains(faults, string(c.value)) {
 			c.kind = fault
 		}
 	case "d":
-		if strings.Trim(word, "0123456789-:.TZ+") == "" {
+		if len(bytes.Trim(c.value, "0123456789-:.TZ+")) == 0 {
 			c.kind = moment
 		}
 	default:

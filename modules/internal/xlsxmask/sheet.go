@@ -4,6 +4,7 @@
 package xlsxmask
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -59,8 +60,8 @@ func (m *Masker) header(cells []cell) ([]column, error) {
 	known := m.ent.Unknown == nil || m.ent.Unknown.Effect >= plan.Mask // no wrong name can show anything
 	columns := make([]column, cells[len(cells)-1].column+1)
 	for _, c := range cells {
-		known = known || m.ent.Fields[resource.Fold(c.value)] != nil
-		columns[c.column] = m.column(c.value)
+		known = known || m.ent.Fields[resource.Fold(string(c.value))] != nil
+		columns[c.column] = m.column(string(c.value))
 	}
 	if !known {
 		return nil, bad("the first row names no field that the map declares")
@@ -91,7 +92,7 @@ func (m *Masker) visible(columns []column, cells []cell) bool {
 	var o textmask.Owner
 	for _, c := range cells {
 		if columns[c.column].owner {
-			m.judge.Name(&o, rows, []byte(c.value))
+			m.judge.Name(&o, rows, c.value)
 		}
 	}
 	return m.judge.Visible(rows, o)
@@ -140,10 +141,13 @@ func (m *Masker) cell(at int, c cell, t *plan.Treatment) {
 		m.out.value(at, c)
 		return
 	}
-	value, v := m.judge.Text(nil, []byte(c.value), t, m.ent)
+	value, v := m.judge.Text(m.changed[:0], c.value, t, m.ent)
+	if v == textmask.Changed {
+		m.changed = value
+	}
 	switch {
 	case v == textmask.Changed && len(value) > 0:
-		m.out.text(at, 0, string(value))
+		m.out.text(at, 0, value)
 	case v != textmask.Same:
 	case c.kind == text:
 		m.out.text(at, c.style, c.value)
@@ -161,8 +165,8 @@ func (m *Masker) moment(c cell) bool {
 	if c.kind != digits || c.style >= len(m.book.formats) || !m.book.dates[m.book.formats[c.style]] {
 		return false
 	}
-	day, fraction, _ := strings.Cut(c.value, ".")
-	return day != "" && day[0] != '-' && fraction != "" && (len(day) < len(lastDay) || len(day) == len(lastDay) && day <= lastDay)
+	day, fraction, _ := bytes.Cut(c.value, []byte("."))
+	return len(day) > 0 && day[0] != '-' && len(fraction) > 0 && (len(day) < len(lastDay) || len(day) == len(lastDay) && string(day) <= lastDay)
 }
 
 // sheetNames returns the names the sheets keep. One that may tell of a record

@@ -4,6 +4,7 @@
 package xlsxmask
 
 import (
+	"bytes"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,11 +18,11 @@ import (
 var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
 
 // unescape returns what a program shows of a string.
-func unescape(s string) string {
-	if !strings.Contains(s, "_x") {
+func unescape(s []byte) []byte {
+	if !bytes.Contains(s, []byte("_x")) {
 		return s
 	}
-	var out strings.Builder
+	var out bytes.Buffer
 	high := rune(-1) // the first half of a character
 	flush := func() {
 		if high >= 0 {
@@ -30,13 +31,13 @@ func unescape(s string) string {
 		}
 	}
 	from := 0
-	for _, at := range escaped.FindAllStringIndex(s, -1) {
+	for _, at := range escaped.FindAllIndex(s, -1) {
 		if at[0] > from {
 			flush()
-			out.WriteString(s[from:at[0]])
+			out.Write(s[from:at[0]])
 		}
 		from = at[1]
-		n, _ := strconv.ParseUint(s[at[0]+2:at[0]+6], 16, 16)
+		n, _ := strconv.ParseUint(string(s[at[0]+2:at[0]+6]), 16, 16)
 		r := rune(n)
 		if high >= 0 {
 			if both := utf16.DecodeRune(high, r); both != utf8.RuneError {
@@ -53,13 +54,28 @@ func unescape(s string) string {
 		out.WriteRune(r) // the second half alone becomes U+FFFD
 	}
 	flush()
-	out.WriteString(s[from:])
-	return out.String()
+	out.Write(s[from:])
+	return out.Bytes()
 }
+
+// itself are the bytes that stand for themselves in a string of a workbook.
+var itself = func() (is [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		is[c] = !strings.ContainsRune(`_&<>"`, c)
+	}
+	return is
+}()
 
 // appendText appends a text as a string of a workbook is written in XML.
 func appendText(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
+		from := i
+		for i < len(s) && itself[s[i]] {
+			i++
+		}
+		if dst = append(dst, s[from:i]...); i == len(s) {
+			break
+		}
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == '_' && len(s)-i >= 7 && s[i+1] == 'x' && escaped.MatchString(s[i:i+7]):
@@ -89,20 +105,37 @@ func appendText(dst []byte, s string) []byte {
 }
 
 // number returns a number as it is written out, and whether it is one.
-func number(s string) (string, bool) {
-	if s == "" || strings.Trim(s, "0123456789+-.eE") != "" {
-		return "", false
+func number(s []byte) ([]byte, bool) {
+	whole, plain := len(s) <= 40, len(s) <= 16
+	point := -1
+	for i, c := range s {
+		switch {
+		case c >= '0' && c <= '9':
+			continue
+		case c == '.' && point < 0:
+			point = i
+		case c != '+' && c != '-' && c != '.' && c != 'e' && c != 'E':
+			return nil, false
+		default:
+			plain = false
+		}
+		whole = false
 	}
-	if len(s) <= 40 && strings.Trim(s, "0123456789") == "" {
-		return s, true // no more digits of an id are lost than it came without
+	if len(s) == 0 {
+		return nil, false
 	}
-	f, err := strconv.ParseFloat(s, 64)
+	// No more digits of an id are lost than it came without; and one with so few
+	// digits, and none too many, is written as it is.
+	if whole || plain && point > 0 && point < len(s)-1 && (s[0] != '0' || point == 1) && s[len(s)-1] != '0' {
+		return s, true
+	}
+	f, err := strconv.ParseFloat(string(s), 64)
 	if err != nil {
-		return "", false
+		return nil, false
 	}
-	out := strconv.FormatFloat(f, 'f', -1, 64)
+	out := strconv.AppendFloat(nil, f, 'f', -1, 64)
 	if len(out) > 40 {
-		out = strconv.FormatFloat(f, 'E', -1, 64)
+		out = strconv.AppendFloat(out[:0], f, 'E', -1, 64)
 	}
 	return out, true
 }

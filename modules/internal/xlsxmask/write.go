@@ -91,15 +91,16 @@ func (w *writer) open(column, style int, kind string) {
 func (w *writer) close() { w.buf = append(w.buf, "</v></c>"...) }
 
 // text writes a cell of text; an empty one is no cell.
-func (w *writer) text(column, style int, s string) {
-	if s == "" {
+func (w *writer) text(column, style int, s []byte) {
+	if len(s) == 0 {
 		return
 	}
-	n, there := w.strings[s]
+	n, there := w.strings[string(s)]
 	if !there {
 		n = len(w.list)
-		w.strings[s] = n
-		w.list = append(w.list, s)
+		kept := string(s)
+		w.strings[kept] = n
+		w.list = append(w.list, kept)
 	}
 	w.used++
 	w.open(column, style, ` t="s"`)
@@ -113,7 +114,7 @@ var types = [...]string{text: "", digits: "", truth: ` t="b"`, fault: ` t="e"`, 
 // value writes a cell as it was read.
 func (w *writer) value(column int, c cell) {
 	w.open(column, c.style, types[c.kind])
-	w.buf = appendText(w.buf, c.value)
+	w.buf = appendText(w.buf, string(c.value))
 	w.close()
 }
 

@@ -53,8 +53,9 @@ type Masker struct {
 	most   int // bytes of a row
 	bounds bounds
 
-	book *book
-	out  *writer
+	book    *book
+	out     *writer
+	changed []byte // a value that was written anew
 }
 
 // New returns a masker for a plan of the format XLSX: its Root's elements are the

@@ -325,15 +325,16 @@ func BenchmarkWorkbook(b *testing.B) {
 	for len(names) < 20 {
 		names = append(names, fmt.Sprint("Field", len(names)))
 	}
-	rows := row(names...)
+	var rows strings.Builder
+	rows.WriteString(row(names...))
 	for i := range 10_000 {
 		values := []string{fmt.Sprint(i), "u1", "Asha", fmt.Sprint("+91-98", 10_000_000+i), "BQKPN4821L"}
 		for len(values) < 20 {
 			values = append(values, fmt.Sprint("a value ", i%97, len(values)))
 		}
-		rows += row(values...)
+		rows.WriteString(row(values...))
 	}
-	files := plain(rows, "", "")
+	files := plain(rows.String(), "", "")
 	body := pack1(files)
 	p := leads(plan.Table{}, false)
 	b.SetBytes(int64(len(files[4].text)))
