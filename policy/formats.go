@@ -16,6 +16,7 @@ import (
 func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	switch resp.Format {
 	case resource.FormatNDJSON, resource.FormatJSONSeq, resource.FormatSSE, resource.FormatMultipart:
+		p.HTTP = resp.Parts == "http"
 		return p.MaxRows == 0 || t.root.Record != nil // a cap counts documents
 	case resource.FormatWebSocket:
 		p.Say = resp.Say

@@ -52,6 +52,7 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 		{"{format: xml, records: {at: /}}", no, no},
 		{"{format: xml, records: {at: /rows, style: matrix, columns: {at: /cols}}}", no, no},
 		{"{format: multipart, records: {at: /*}}", yes, yes},
+		{"{format: multipart, parts: http, records: {at: /}}", yes, yes},
 		{"{format: websocket, records: {at: /}, say: [ping]}", yes, yes},
 		{"{format: html, elements: [{at: \"td.phone[data-x='1']\", field: phone}]}", yes, no},
 		{"{format: html, elements: [{at: \"#a\", field: fax}]}", no, no},
@@ -72,6 +73,9 @@ func TestFormatsThatAreRewritten(t *testing.T) {
 			d := s.Decide(as(role), []resource.Operation{op}, Env{})
 			if d.Allow != want {
 				t.Errorf("%s for %s: allowed %v (%s), want %v", c.response, role, d.Allow, d.Detail, want)
+			}
+			if d.Allow && d.Plans[0].HTTP != (route.Response.Parts == "http") {
+				t.Errorf("%s for %s: parts are taken for HTTP answers: %v", c.response, role, d.Plans[0].HTTP)
 			}
 			if d.Allow && (d.Plans[0].Pass || d.Plans[0].Format != plan.Format(route.Response.Format)) {
 				t.Errorf("%s for %s: goes through as %s, untouched %v", c.response, role, d.Plans[0].Format, d.Plans[0].Pass)
@@ -101,6 +105,7 @@ func TestTables(t *testing.T) {
 	}
 	for _, response := range []string{
 		"{table: {delimiter: \";\"}}", "{format: xlsx, table: {delimiter: \";\"}}", "{format: xml, table: {hidden: drop}}", "{format: csv, table: {delimiter: x}}", "{format: csv, table: {quote: x}}", "{format: csv, prefix: x}", "{say: [ping]}",
+		"{parts: http}", "{format: csv, parts: json}", "{format: multipart, parts: xml}",
 		"{elements: [{at: a, field: phone}]}", "{format: html, elements: [{at: \"a b\", field: phone}]}", "{format: html, elements: [{at: a}]}",
 		"{format: html, elements: [{at: a, json: true}]}", "{format: html, elements: [{at: \"a,b\", field: phone}]}", "{format: html, elements: [{field: phone}]}",
 	} {

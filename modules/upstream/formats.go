@@ -42,7 +42,9 @@ type format struct {
 
 func newJSON(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return jsonmask.New(p, v, l) }
 func newFramed(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
-	return framed.New(p, v, l)
+	m := framed.New(p, v, l)
+	m.Clean = cleanPart
+	return m
 }
 func newCSV(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return csvmask.New(p, v, l) }
 func newHTML(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {

@@ -216,6 +216,7 @@ type Plan struct {
 	Prefix   string     // declared XSSI prefix, removed before and put back after reading
 	Root     *Node      // shape of the answer
 	Table    *Table     // with CSV and XLSX
+	HTTP     bool       // with Multipart: parts are HTTP answers whose bodies are JSON documents
 	Elements []*Element // with HTML: what holds fields
 	Say      []string   // with WebSocket: what the client may say, word for word
 	Fallback *Entity    // table for whatever the tree does not claim

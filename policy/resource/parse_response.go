@@ -60,6 +60,7 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		"elements":    func(n *yaml.Node) { d.list(n, func(i *yaml.Node) { r.Elements = append(r.Elements, d.element(i)) }) },
 		"say":         d.setTexts(&r.Say, "say"),
 		"table":       func(n *yaml.Node) { r.Table = d.tableShape(n) },
+		"parts":       setWord(d, &r.Parts, "kind of parts", "json", "http"),
 	})
 	switch {
 	case r.Prefix != "" && r.Format != FormatJSON:
@@ -70,6 +71,8 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		d.fail(n, "leave it out, or give format: websocket", "clients say something on a websocket alone, not in %s", r.Format)
 	case r.Table != nil && r.Format != FormatCSV && r.Format != FormatXLSX:
 		d.fail(n, "leave it out, or give format: csv or xlsx", "a table is written in csv and xlsx, not in %s", r.Format)
+	case r.Parts != "" && r.Format != FormatMultipart:
+		d.fail(n, "leave it out, or give format: multipart", "an answer has parts in multipart alone, not in %s", r.Format)
 	case r.Table != nil && r.Table.Delimiter != "" && r.Format != FormatCSV:
 		d.fail(n, "leave it out", "cells have a delimiter in csv alone, not in %s", r.Format)
 	}

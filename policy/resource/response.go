@@ -46,6 +46,7 @@ type Response struct {
 	Say        []string     // websocket: what clients may say, word for word; whoever is not restricted may say anything
 	MaxRecords int          // records one answer may hold; 0 for no cap
 	Table      *Table       // csv, xlsx: how it is written; nil for the defaults
+	Parts      string       // multipart: what parts are, json (default) or http: answers of their own, in sets within each other too
 }
 
 // Element is a place in a page: a selector of a tag, an id, classes and

@@ -3,9 +3,10 @@
 
 // Package framed rewrites bodies that are a row of JSON documents: lines
 // (NDJSON), JSON text sequences (RFC 7464), server-sent events and the parts of
-// a multipart body. Each document
+// a multipart body, be these documents or HTTP answers that hold one. Each document
 // is rewritten by the plan as jsonmask does it; a document that holds a record
-// the viewer may not see goes with everything that belongs to it.
+// the viewer may not see goes with everything that belongs to it, and in place of
+// an HTTP answer comes the one of a record that is not there.
 //
 // One document is held at a time, and given on as soon as it is judged. A
 // document that cannot be read ends the body: nothing behind it is released.
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -50,6 +52,12 @@ type Masker struct {
 	n     int // frames
 	stats jsonmask.Stats
 	text  []byte // scratch
+
+	// Clean is what upstream does to the header of a whole answer, for those of
+	// answers within parts. What it does not return does not go out; where nobody
+	// set it, only the type of the body does.
+	Clean func(http.Header) http.Header
+	echo  *jsonmask.Masker // of answers within parts that are errors
 }
 
 // framing is how documents follow each other.
@@ -78,6 +86,9 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	} else {
 		m.doc.Reset(p, v, l)
 	}
+	if m.echo != nil {
+		m.echo.Reset(m.echo.Plan(), nil, jsonmask.Limits{})
+	}
 	if l.Record <= 0 {
 		l.Record = 1 << 20
 	}
@@ -92,7 +103,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	default:
 		m.frame = lines{}
 	}
-	m.src, m.in, m.out, m.seen, m.sent = nil, shed(m.in), shed(m.out), 0, 0
+	m.src, m.in, m.out, m.text, m.seen, m.sent = nil, shed(m.in), shed(m.out), shed(m.text), 0, 0
 	m.final, m.first, m.err, m.n = false, true, nil, 0
 	m.stats = jsonmask.Stats{Masked: map[string]int{}, Hidden: map[string]int{}}
 }
@@ -213,7 +224,12 @@ func (m *Masker) document(dst, doc []byte) (out []byte, keep bool, err error) {
 		return dst, false, nil
 	}
 	m.doc.Reset(m.plan, m.viewer, m.lim)
-	out, err = m.doc.Append(dst, doc)
+	return m.by(m.doc, dst, doc)
+}
+
+// by rewrites a document with a masker that is ready for it.
+func (m *Masker) by(with *jsonmask.Masker, dst, doc []byte) (out []byte, keep bool, err error) {
+	out, err = with.Append(dst, doc)
 	if errors.Is(err, jsonmask.ErrNotVisible) {
 		m.stats.Dropped++
 		return dst, false, nil
@@ -221,7 +237,7 @@ func (m *Masker) document(dst, doc []byte) (out []byte, keep bool, err error) {
 	if err != nil {
 		return dst, false, err
 	}
-	s := m.doc.Stats()
+	s := with.Stats()
 	for name, n := range s.Masked {
 		m.stats.Masked[name] += n
 	}
@@ -230,6 +246,7 @@ func (m *Masker) document(dst, doc []byte) (out []byte, keep bool, err error) {
 	}
 	m.stats.Kept += s.Kept
 	m.stats.Dropped += s.Dropped
+	m.stats.Unclear += s.Unclear
 	return out, true, nil
 }
 

@@ -114,6 +114,8 @@ func TestBodies(t *testing.T) {
 		{"a body that is no parts", plan.Multipart, false, mine, ""},
 		{"an empty body", plan.Multipart, false, " ", ""},
 		{"almost a delimiter", plan.Multipart, false, "--b\r\n\r\n{}\r\n--bc\r\n" + mine + "\r\n--b--\r\n", ""},
+		{"delimiters with lines of two kinds", plan.Multipart, false, "--b\r\n\r\n{}\n--b--", ""},
+		{"delimiters with lines of two other kinds", plan.Multipart, false, "--b\n\n{}\n--b\r\n\n{}\n--b--", ""},
 		{"a part that is text", plan.Multipart, false, "--b\r\nContent-Type: text/plain\r\n\r\n9812345670\r\n--b--\r\n", ""},
 		{"a part that is text and does not say so", plan.Multipart, false, "--b\r\n\r\n+91 9812345670\r\n--b--\r\n", ""},
 		{"a part in base64", plan.Multipart, false, "--b\r\nContent-Transfer-Encoding: base64\r\n\r\neyJQaG9uZSI6IjEifQ==\r\n--b--\r\n", ""},
@@ -211,9 +213,20 @@ func FuzzFramed(f *testing.F) {
 			f.Add([]byte(s), format, uint8(3))
 		}
 	}
+	for _, s := range []string{
+		"--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 66\r\nX-Call: 1\r\n\r\n" + mine + "\r\n--b--",
+		"--b\nContent-Type: application/http\n\nHTTP/1.1 404 Not Found\n\n{}\n--b\nContent-Type: application/http\n\nHTTP/1.1 500 x\n\n" + mine + "\n--b--",
+		"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /\r\n\r\n\r\n--c--\r\n--b--",
+	} {
+		f.Add([]byte(s), byte(4), uint8(3))
+	}
 	f.Fuzz(func(t *testing.T, body []byte, format, size uint8) {
+		if format%5 == 4 {
+			fuzzAnswers(t, string(body), int(size))
+			return
+		}
 		formats := []plan.Format{plan.NDJSON, plan.JSONSeq, plan.SSE, plan.Multipart}
-		p := leads(formats[int(format)%4], true)
+		p := leads(formats[int(format)%5], true)
 		got, _, err := run(p, string(body), nil)
 		slow, _, slowErr := run(p, string(body), func(r io.Reader) io.Reader { return &pieces{r, int(size)%5 + 1} })
 		if got != slow || (err == nil) != (slowErr == nil) {
@@ -231,6 +244,29 @@ func FuzzFramed(f *testing.F) {
 			t.Fatalf("got %q, %v\nthe oracle: %q, %v", clientView(p.Format, got), err, want, ok)
 		}
 	})
+}
+
+// fuzzAnswers holds parts that are HTTP answers to what the standard library reads
+// in them, a phone that is only where phones are to never going out, and what goes
+// out to being such parts again.
+func fuzzAnswers(t *testing.T, body string, size int) {
+	p := answers(true)
+	got, err := runAnswers(p, body, nil)
+	slow, slowErr := runAnswers(p, body, func(r io.Reader) io.Reader { return &pieces{r, size%5 + 1} })
+	if got != slow || (err == nil) != (slowErr == nil) {
+		t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
+	}
+	const phone = `"phone":"+91-9812345670"`
+	if rest := strings.ReplaceAll(body, phone, ""); !strings.Contains(rest, "98") && strings.Contains(got, "981234") {
+		t.Fatalf("the phone comes through:\n%q\n%q", body, got)
+	}
+	if err != nil {
+		return
+	}
+	compareAnswers(t, p, body, got)
+	if _, err := runAnswers(p, got, nil); err != nil {
+		t.Fatalf("what went out cannot be read: %v\n%q", err, got)
+	}
 }
 
 type pieces struct {

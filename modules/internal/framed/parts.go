@@ -18,9 +18,14 @@ import (
 // stands in front of the first part and behind the last goes. Of a part's header
 // fields those stay that say what the part is; a part that names a content coding
 // or another type than JSON is refused, as is a body without its last delimiter.
-// A line of a part that starts like a delimiter and is none is refused, so that
-// no two programs can part a body differently.
+// A line of a part that starts like a delimiter and is none is refused, and so is a
+// delimiter whose lines end in another way than the first one's, so that no two
+// programs can part a body differently.
+//
+// Where the plan says so, each part is an HTTP answer with such a document for its
+// body, or a multipart body of such parts (OData 4.01, 11.7), which holds no other.
 type parts struct {
+	depth    int    // bodies around this one
 	boundary []byte // with the two dashes in front
 	pending  []byte // the delimiter in front of the part at hand; nil before the first
 	closed   bool
@@ -33,6 +38,11 @@ func (m *Masker) Header(contentType string) error {
 	if !is {
 		return nil
 	}
+	return p.header(contentType)
+}
+
+// header learns the boundary from a Content-Type.
+func (p *parts) header(contentType string) error {
 	kind, params, err := mime.ParseMediaType(contentType)
 	b := params["boundary"]
 	switch {
@@ -87,7 +97,12 @@ func (p *parts) rewrite(m *Masker, frame []byte) error {
 	if !is || !blank(rest) {
 		return fmt.Errorf("%w: a part without a delimiter behind it", ErrFrame)
 	}
+	_, end, _ := nextLine(line)
 	if p.pending != nil {
+		_, want, _ := nextLine(p.pending)
+		if _, before := cutLast(frame[:at]); !bytes.Equal(before, want) || len(end) > 0 && !bytes.Equal(end, want) {
+			return fmt.Errorf("%w: delimiters with lines of two kinds", ErrFrame)
+		}
 		if err := p.part(m, frame[:at]); err != nil {
 			return err
 		}
@@ -99,18 +114,25 @@ func (p *parts) rewrite(m *Masker, frame []byte) error {
 	return nil
 }
 
+// cutLast returns text without the end of its last line, and that.
+func cutLast(text []byte) (rest, end []byte) {
+	rest = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	return rest, text[len(rest):]
+}
+
 // part appends a part, unless the viewer may not see what is in it. part ends
 // with the line end that belongs to the delimiter.
 func (p *parts) part(m *Masker, part []byte) error {
 	before := len(m.out)
 	m.out = append(m.out, p.pending...)
+	kind := ""
 	for {
 		line, rest, found := bytes.Cut(part, []byte("\n"))
 		if !found {
 			return fmt.Errorf("%w: a part that is all header", ErrFrame)
 		}
 		field := bytes.TrimSuffix(line, []byte("\r"))
-		keep, err := partField(field)
+		keep, err := p.field(m, field, &kind)
 		if err != nil {
 			return err
 		}
@@ -121,40 +143,75 @@ func (p *parts) part(m *Masker, part []byte) error {
 			break
 		}
 	}
-	body := bytes.TrimSuffix(part, []byte("\n"))
-	body = bytes.TrimSuffix(body, []byte("\r"))
-	if blank(body) {
-		m.out = append(m.out, part...)
-		return nil
+	body, end := cutLast(part)
+	keep := true
+	var err error
+	switch {
+	case m.plan.HTTP:
+		err = p.inside(m, body, kind)
+	case blank(body):
+		m.out = append(m.out, body...)
+	default:
+		m.out, keep, err = m.document(m.out, body)
 	}
-	out, keep, err := m.document(m.out, body)
 	if err != nil {
 		return err
 	}
-	if m.out = append(out, part[len(body):]...); !keep {
+	if m.out = append(m.out, end...); !keep {
 		m.out = m.out[:before]
 	}
 	return nil
 }
 
-// partField says whether a header field of a part stays; the empty line behind
-// the header does.
-func partField(field []byte) (keep bool, err error) {
+// deepest is how many bodies of parts may be within another.
+const deepest = 1
+
+// inside appends what a part of HTTP answers holds: one, or a body of them.
+func (p *parts) inside(m *Masker, body []byte, kind string) error {
+	if !strings.HasPrefix(strings.ToLower(kind), "multipart/") {
+		if kind == "" {
+			return fmt.Errorf("%w: a part that does not call itself an HTTP answer", ErrFrame)
+		}
+		return m.answer(body)
+	}
+	if p.depth >= deepest {
+		return fmt.Errorf("%w: parts within parts within parts", ErrFrame)
+	}
+	within := &parts{depth: p.depth + 1}
+	if err := within.header(kind); err != nil {
+		return err
+	}
+	for len(body) > 0 && !within.closed {
+		n := within.end(body, 0, true)
+		if err := within.rewrite(m, body[:n]); err != nil {
+			return err
+		}
+		body = body[n:]
+	}
+	if !within.closed {
+		return fmt.Errorf("%w: parts within a part without their last delimiter", ErrFrame)
+	}
+	return nil
+}
+
+// field says whether a header field of a part stays; the empty line behind the
+// header does. The type of a part of HTTP answers is noted in kind.
+func (p *parts) field(m *Masker, field []byte, kind *string) (keep bool, err error) {
 	if len(field) == 0 {
 		return true, nil
 	}
-	name, value, found := strings.Cut(string(field), ":")
-	if !found || name == "" || strings.ContainsAny(name, " \t") || len(field) > 1<<10 {
-		return false, fmt.Errorf("%w: a header of a part that nobody can read", ErrFrame)
+	name, value, err := cutHeader(field)
+	if err != nil {
+		return false, err
 	}
-	value = strings.TrimSpace(value)
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Content-Type":
-		kind, _, err := mime.ParseMediaType(value)
-		if err == nil {
-			err = coding.Charset(value)
-		}
-		if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
+		if m.plan.HTTP {
+			if *kind != "" || !isAnswers(value) {
+				return false, fmt.Errorf("%w: a part that is no HTTP answer", ErrFrame)
+			}
+			*kind = value
+		} else if !isJSON(value) {
 			return false, fmt.Errorf("%w: a part that is no JSON", ErrFrame)
 		}
 	case "Content-Transfer-Encoding":
@@ -167,6 +224,33 @@ func partField(field []byte) (keep bool, err error) {
 	default:
 		return false, nil
 	}
-	_, hits := mask.Detect(nil, []byte(value))
-	return hits == 0, nil
+	if _, hits := mask.Detect(nil, []byte(value)); hits > 0 && *kind == value {
+		return false, fmt.Errorf("%w: a type of a part that looks like personal data", ErrFrame)
+	} else {
+		return hits == 0, nil
+	}
+}
+
+// isJSON says whether a type is the one of JSON in UTF-8.
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && coding.Charset(contentType) == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+}
+
+// isAnswers says whether a type is the one of an HTTP answer, or of parts.
+func isAnswers(contentType string) bool {
+	kind, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil:
+		return false
+	case kind == "multipart/mixed":
+		return true
+	}
+	for name, v := range params {
+		if name == "msgtype" && v == "response" || name == "version" && (v == "1.1" || v == "1.0") {
+			continue
+		}
+		return false
+	}
+	return kind == "application/http"
 }
