@@ -73,8 +73,12 @@ func TestOlder(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"v1.2.3", "v1.2.3", false}, {"v1.2.3", "v1.10.0", true}, {"v1.10.0", "v1.9.9", false},
-		{"v0.0.0-20260820222146-c27c302e5fc3", "v0.0.1", true}, {"v4.1.4-rc1", "v4.1.4", true}, {"v2.0.0", "v1.9.9", false},
+		{"v1.2.3", "v1.2.3", false},
+		{"v1.2.3", "v1.10.0", true},
+		{"v1.10.0", "v1.9.9", false},
+		{"v0.0.0-20260820222146-c27c302e5fc3", "v0.0.1", true},
+		{"v4.1.4-rc1", "v4.1.4", true},
+		{"v2.0.0", "v1.9.9", false},
 	} {
 		if got := older(c.a, c.b); got != c.want {
 			t.Errorf("older(%s, %s) = %t: a floor would hold nothing", c.a, c.b, got)

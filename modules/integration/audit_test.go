@@ -107,7 +107,7 @@ func TestAudit(t *testing.T) {
 		"a change":   `UPDATE crmgate_audit_block SET body = CAST(substr(body, 1, length(body) - 1) || 'x' AS BLOB) WHERE 5 BETWEEN first_seq AND last_seq`,
 		"a deletion": `DELETE FROM crmgate_audit_block WHERE 8 BETWEEN first_seq AND last_seq`,
 	} {
-		d.process.stop(t)
+		d.stop(t)
 		tamper(t, filepath.Join(data, "records.db"), change)
 		d = again()
 		out, err := d.command(t, "", "audit", "verify")

@@ -122,8 +122,7 @@ func runFails(t *testing.T, args ...string) (code int, stderr string) {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("it is running:\n%s", p.log())
 	}
-	var exit *exec.ExitError
-	if errors.As(p.err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](p.err); ok {
 		return exit.ExitCode(), p.log()
 	}
 	return 0, p.log()

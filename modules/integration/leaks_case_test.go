@@ -282,7 +282,8 @@ func encodeBody(form string, b []byte) ([]byte, error) {
 	write := func(w interface {
 		Write([]byte) (int, error)
 		Close() error
-	}) ([]byte, error) {
+	},
+	) ([]byte, error) {
 		if _, err := w.Write(b); err != nil {
 			return nil, err
 		}

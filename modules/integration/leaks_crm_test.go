@@ -158,11 +158,11 @@ func (a *leakAnswer) wire(r *http.Request) (pieces []string, closes bool) {
 	if r.Method == http.MethodHead {
 		body = ""
 	}
-	switch length := len(a.Body); {
-	case framing == "close":
+	switch length := len(a.Body); framing {
+	case "close":
 		b.WriteString("Connection: close\r\n\r\n")
 		closes = true
-	case framing == "length":
+	case "length":
 		if a.Length != nil {
 			length, closes = *a.Length, true
 		}

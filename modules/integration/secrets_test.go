@@ -76,7 +76,7 @@ func TestSecrets(t *testing.T) {
 	if len(places["GET /config/"]) < 500 {
 		t.Errorf("the configuration cannot be read: %s", places["GET /config/"])
 	}
-	d.process.stop(t)
+	d.stop(t)
 	places["standard error"], places["standard output"] = []byte(d.log()), stdout.bytes()
 	if log, err := os.ReadFile(logFile); err != nil || bytes.Count(log, []byte("\n")) < 50 || !bytes.Contains(log, []byte(`"level":"debug"`)) {
 		t.Errorf("the log at level debug is not there: nothing was looked at (%v, %d lines)", err, bytes.Count(log, []byte("\n")))

@@ -156,11 +156,17 @@ func startHouse(t testing.TB) *house {
 	})
 	connect(d)
 	for _, p := range []struct{ email, role, keys string }{
-		{"asha@acme.test", "sales_user", "asha@acme.test"}, {"ravi@acme.test", "sales_user", "ravi@acme.test"},
-		{"admin@acme.test", "administrator", "admin@acme.test"}, {"marketing@acme.test", "marketing_user", "marketing@acme.test"},
-		{"sally@example.test", "sales_user", "divya@acme.test"}, {"mark@example.test", "sales_user", "kabir@acme.test"},
-		{"leela@acme.test", "sales_user", "leela@acme.test"}, {"farhan@acme.test", "sales_user", "farhan@acme.test"},
-		{"unverified1@example.test", "sales_user", ""}, {"private1@example.test", "sales_user", ""}, {"guest1@example.test", "sales_user", ""},
+		{"asha@acme.test", "sales_user", "asha@acme.test"},
+		{"ravi@acme.test", "sales_user", "ravi@acme.test"},
+		{"admin@acme.test", "administrator", "admin@acme.test"},
+		{"marketing@acme.test", "marketing_user", "marketing@acme.test"},
+		{"sally@example.test", "sales_user", "divya@acme.test"},
+		{"mark@example.test", "sales_user", "kabir@acme.test"},
+		{"leela@acme.test", "sales_user", "leela@acme.test"},
+		{"farhan@acme.test", "sales_user", "farhan@acme.test"},
+		{"unverified1@example.test", "sales_user", ""},
+		{"private1@example.test", "sales_user", ""},
+		{"guest1@example.test", "sales_user", ""},
 	} {
 		keys := crmUser{}
 		if p.keys != "" {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -49,10 +50,10 @@ func openRedirects(t *testing.T) []string {
 func leavesSite(to, host string) bool {
 	for range 8 {
 		s := strings.Map(func(r rune) rune {
-			switch {
-			case r == '\t' || r == '\n' || r == '\r':
+			switch r {
+			case '\t', '\n', '\r':
 				return -1
-			case r == '\\':
+			case '\\':
 				return '/'
 			}
 			return r
@@ -116,9 +117,7 @@ func TestOpenRedirectsThroughTheGateway(t *testing.T) {
 	begun := 0
 	form := func(b *browser, path, raw string, more url.Values) *answer {
 		v := url.Values{"return": {raw}}
-		for k, x := range more {
-			v[k] = x
-		}
+		maps.Copy(v, more)
 		return b.lessonForm(path, v)
 	}
 	query := func(raw string) string { return "?return=" + url.QueryEscape(raw) }

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -67,9 +68,7 @@ func TestSignInSecretsAreNowhere(t *testing.T) {
 		return strings.Replace(text, "{\n", "{\n\tlog {\n\t\tlevel DEBUG\n\t\toutput file "+logFile+"\n\t}\n", 1)
 	})
 	secrets := map[string]string{"the CRM's password": "crm-secret-1", "a CRM password mistyped": "crm-mistyped-77", "the password": password, "the password elsewhere": lessonAPIPassword}
-	for name, value := range lessonSecrets {
-		secrets[name] = value
-	}
+	maps.Copy(secrets, lessonSecrets)
 	refusals := new(safeBuffer)
 	exerciseSignIn(t, l, refusals, secrets)
 	for i, given := range l.op.given {
@@ -118,7 +117,7 @@ func everythingWritten(t *testing.T, l *lesson, logFile string) map[string][]byt
 	if len(places["GET /config/"]) < 500 {
 		t.Errorf("the configuration cannot be read: %s", places["GET /config/"])
 	}
-	l.process.stop(t)
+	l.stop(t)
 	places["standard error"] = []byte(l.log())
 	err := filepath.WalkDir(filepath.Dir(l.data), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {

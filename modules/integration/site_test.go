@@ -290,9 +290,8 @@ type seen struct {
 
 // recorder is a CRM that remembers what it got and answers {"ok":true}.
 type recorder struct {
-	mu   sync.Mutex
-	got  []seen
-	fail int // status to answer with; 0 is 200
+	mu  sync.Mutex
+	got []seen
 }
 
 func (c *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -213,9 +214,7 @@ func TestPrograms(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			crm.take()
 			req, _ := http.NewRequest(http.MethodGet, d.Gateway+"/app/api/me"+c.query, nil)
-			for k, v := range c.header {
-				req.Header[k] = v
-			}
+			maps.Copy(req.Header, c.header)
 			res, err := b.Do(req)
 			if err != nil {
 				t.Fatal(err)

@@ -58,7 +58,7 @@ routes:
 	if first[0] == "" || first[0] != first[2] || first[0] == first[1] {
 		t.Errorf("tokens do not tell records apart: %q", first)
 	}
-	d.process.stop(t)
+	d.stop(t)
 	if again := ask(s.start(t)); again[0] != first[0] || again[1] != first[1] {
 		t.Errorf("after a restart the tokens are others: %q, then %q", first, again)
 	}

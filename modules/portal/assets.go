@@ -80,6 +80,6 @@ func (p *Portal) asset(w http.ResponseWriter, r *http.Request) {
 func writeBody(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body)
+		_, _ = w.Write(body) //nolint:gosec // made by html/template or embedded
 	}
 }

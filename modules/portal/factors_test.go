@@ -5,6 +5,7 @@ package portal
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -120,7 +121,7 @@ func FuzzSafeSVG(f *testing.F) {
 		d := xml.NewDecoder(strings.NewReader(out))
 		for {
 			token, err := d.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {

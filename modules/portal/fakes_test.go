@@ -5,6 +5,7 @@ package portal
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"time"
 
@@ -325,8 +326,6 @@ func cookies(pairs ...string) string {
 // with returns the headers of a window that carries cookies.
 func with(pairs ...string) map[string]string {
 	h := map[string]string{"Cookie": cookies(pairs...)}
-	for k, v := range browser {
-		h[k] = v
-	}
+	maps.Copy(h, browser)
 	return h
 }

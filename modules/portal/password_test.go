@@ -77,10 +77,18 @@ func TestPasswordEncryptionFailsClosed(t *testing.T) {
 		sealed string // the same with the sealed form
 		seen   func(*world) (clear, sealed string)
 	}{
-		{"sign-in", ask{path: SignInPath, head: browser, body: "email=a%40b.example&password=" + clear}, "email=a%40b.example&sealed=" + testSealed,
-			func(w *world) (string, string) { return w.backend.seen.Password, w.backend.seen.Sealed }},
-		{"sign-in, json", ask{path: apiPrefix + "sign-in", body: `{"email":"a@b.example","password":"` + clear + `"}`}, `{"email":"a@b.example","sealed":"` + testSealed + `"}`,
-			func(w *world) (string, string) { return w.backend.seen.Password, w.backend.seen.Sealed }},
+		{
+			"sign-in",
+			ask{path: SignInPath, head: browser, body: "email=a%40b.example&password=" + clear},
+			"email=a%40b.example&sealed=" + testSealed,
+			func(w *world) (string, string) { return w.backend.seen.Password, w.backend.seen.Sealed },
+		},
+		{
+			"sign-in, json",
+			ask{path: apiPrefix + "sign-in", body: `{"email":"a@b.example","password":"` + clear + `"}`},
+			`{"email":"a@b.example","sealed":"` + testSealed + `"}`,
+			func(w *world) (string, string) { return w.backend.seen.Password, w.backend.seen.Sealed },
+		},
 		{"step", ask{path: StepPath, head: with(stepCookie, testStep), body: "kind=password&password=" + clear}, "kind=password&sealed=" + testSealed, proofSeen},
 		{"step, json", ask{path: apiPrefix + "step/prove", head: step, body: `{"kind":"password","password":"` + clear + `"}`}, `{"kind":"password","sealed":"` + testSealed + `"}`, proofSeen},
 		{"change", ask{path: passwordPath, head: with(CookieName, testToken), body: "old=a&new=" + clear + "&repeat=" + clear}, "sealed=" + testSealed, changeSeen},
@@ -135,6 +143,7 @@ func TestPasswordEncryptionFailsClosed(t *testing.T) {
 func proofSeen(w *world) (string, string) {
 	return w.steps.proofs[0].Password, w.steps.proofs[0].Sealed
 }
+
 func changeSeen(w *world) (string, string) {
 	return w.passwords.changes[0].New + w.passwords.changes[0].Old, w.passwords.changes[0].Sealed
 }
@@ -276,9 +285,14 @@ func TestPasswordCheckAndRules(t *testing.T) {
 
 func TestSecretsPrintNothing(t *testing.T) {
 	for _, v := range []any{
-		SignInRequest{Password: testPassword, Sealed: testPassword}, SignInResult{Token: testPassword, Step: testPassword, Device: testPassword},
-		FactorProof{Code: testPassword, Password: testPassword}, PasswordChange{Old: testPassword, New: testPassword}, Ticket{Session: testPassword},
-		EnrolView{Secret: testPassword, URI: testPassword}, EnrolProof{Code: testPassword}, EnrolDone{Recovery: []string{testPassword}},
+		SignInRequest{Password: testPassword, Sealed: testPassword},
+		SignInResult{Token: testPassword, Step: testPassword, Device: testPassword},
+		FactorProof{Code: testPassword, Password: testPassword},
+		PasswordChange{Old: testPassword, New: testPassword},
+		Ticket{Session: testPassword},
+		EnrolView{Secret: testPassword, URI: testPassword},
+		EnrolProof{Code: testPassword},
+		EnrolDone{Recovery: []string{testPassword}},
 		&WeakPassword{Rules: testRules},
 	} {
 		for _, verb := range []string{"%v", "%s", "%+v"} {

@@ -102,10 +102,10 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, f form, x Refusa
 		status: x.Reason.Status(), text: x.Reason.Text(), detail: x.Message, reason: publicReason(x.Reason),
 		signIn: x.Reason.Status() == http.StatusUnauthorized, retry: x.RetryAfter, until: x.Until, shape: x.Shape,
 	}
-	switch {
-	case x.Reason == policy.SecondFactor:
+	switch x.Reason {
+	case policy.SecondFactor:
 		pr.next = NextSecondFactor
-	case x.Reason == policy.StepUp:
+	case policy.StepUp:
 		pr.next, pr.signIn = "step_up", false
 	}
 	writeProblem(w, r, pr)

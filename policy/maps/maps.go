@@ -9,6 +9,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate/policy/resource"
@@ -31,10 +32,8 @@ func Names() []string {
 
 // Source returns the YAML of a map. A name that is not in Names is an error.
 func Source(name string) ([]byte, error) {
-	for _, known := range Names() {
-		if known == name {
-			return files.ReadFile(name + ".yaml")
-		}
+	if slices.Contains(Names(), name) {
+		return files.ReadFile(name + ".yaml")
 	}
 	return nil, fmt.Errorf("loading map %q: there is none of that name; there are %s", name, strings.Join(Names(), ", "))
 }

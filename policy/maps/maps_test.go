@@ -74,7 +74,7 @@ func TestUnrestrictableFields(t *testing.T) {
 	}
 	for entity, names := range want {
 		n := 0
-		for _, wire := range strings.Fields(names) {
+		for wire := range strings.FieldsSeq(names) {
 			f := m.Entities[entity].FieldByName(wire)
 			if f == nil || !f.Unrestrictable {
 				t.Errorf("%s.%s can be restricted here, which the CRM's screens do not offer", entity, wire)

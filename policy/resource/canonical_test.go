@@ -114,7 +114,7 @@ func FuzzCanonical(f *testing.F) {
 		if strings.Count(plain, "/") != strings.Count(got, "/") || strings.Contains(got, "//") {
 			t.Fatalf("Canonical(%q) = %q hides a separator", in, got)
 		}
-		for _, seg := range strings.Split(plain[1:], "/") {
+		for seg := range strings.SplitSeq(plain[1:], "/") {
 			if seg == "." || seg == ".." || strings.HasSuffix(seg, ".") || strings.HasSuffix(seg, " ") {
 				t.Fatalf("Canonical(%q) = %q keeps the segment %q", in, got, seg)
 			}

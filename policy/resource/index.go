@@ -25,12 +25,11 @@ type pathIndex struct {
 // node is one segment depth of the trie. A literal segment wins over one with
 // literal parts, that over a capture, that over the rest.
 type node struct {
-	literal  map[string]*node
-	partial  []partial
-	capture  *node
-	rest     *group
-	end      *group
-	segments Template // of capture, for its names' number only
+	literal map[string]*node
+	partial []partial
+	capture *node
+	rest    *group
+	end     *group
 }
 
 // partial is a segment with captures and literal parts, heaviest first.
@@ -98,7 +97,7 @@ func (ix *index) add(e Endpoint, en entry) {
 		return
 	}
 	n := pi.trie
-	for _, seg := range strings.Split(e.Path[1:], "/") {
+	for seg := range strings.SplitSeq(e.Path[1:], "/") {
 		if seg == "**" {
 			if n.rest == nil {
 				n.rest = &group{}

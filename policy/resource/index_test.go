@@ -165,13 +165,17 @@ func BenchmarkGetCapture(b *testing.B) {
 }
 
 func BenchmarkPost(b *testing.B) {
-	benchmarkRequest(b, loadMap(b, "leadsquared"), &Request{Method: "POST", Path: "/v2/LeadManagement.svc/Leads.Get",
-		Body: []byte(`{"Parameter":{"LookupName":"FirstName","LookupValue":"A","SqlOperator":"="},"Columns":{"Include_CSV":"ProspectID,FirstName"},"Paging":{"PageIndex":1,"PageSize":100}}`)})
+	benchmarkRequest(b, loadMap(b, "leadsquared"), &Request{
+		Method: "POST", Path: "/v2/LeadManagement.svc/Leads.Get",
+		Body: []byte(`{"Parameter":{"LookupName":"FirstName","LookupValue":"A","SqlOperator":"="},"Columns":{"Include_CSV":"ProspectID,FirstName"},"Paging":{"PageIndex":1,"PageSize":100}}`),
+	})
 }
 
 func BenchmarkRPC(b *testing.B) {
-	benchmarkRequest(b, loadMap(b, "tryton"), &Request{Method: "POST", Path: "/crm/",
-		Body: []byte(`{"id":1,"method":"model.party.party.search_read","params":[[["code","=","P7"]],0,1,null,["name","code"],{}]}`)})
+	benchmarkRequest(b, loadMap(b, "tryton"), &Request{
+		Method: "POST", Path: "/crm/",
+		Body: []byte(`{"id":1,"method":"model.party.party.search_read","params":[[["code","=","P7"]],0,1,null,["name","code"],{}]}`),
+	})
 }
 
 // BenchmarkRoutes shows that the cost of finding a route does not grow with

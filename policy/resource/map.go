@@ -3,7 +3,10 @@
 
 package resource
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Map describes one CRM's HTTP. It is immutable after Parse and safe for
 // concurrent use. Nobody but Parse makes one.
@@ -138,12 +141,7 @@ type Field struct {
 
 // HasTag reports whether the field carries the tag.
 func (f *Field) HasTag(tag string) bool {
-	for _, t := range f.Tags {
-		if t == tag {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Tags, tag)
 }
 
 // Original returns entity and field of CopyOf, or "", "".

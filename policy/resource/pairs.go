@@ -100,7 +100,7 @@ func (rd *reading) control(read *Read, e *Entity, meaning string, v *value, t *t
 	rd.named++
 	switch meaning {
 	case "lookup":
-		for _, part := range strings.Split(text, ",") {
+		for part := range strings.SplitSeq(text, ",") {
 			rd.name(e, part, Lookup, "")
 		}
 	case "id":

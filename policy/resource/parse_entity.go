@@ -50,8 +50,8 @@ func (d *decoder) entity(key, n *yaml.Node) {
 // linkNested checks the entities of records that sit in an entity's records.
 func (d *decoder) linkNested(n *yaml.Node, sets []*RecordSet) {
 	for _, s := range sets {
-		switch {
-		case s.Entity == "":
+		switch s.Entity {
+		case "":
 			d.fail(n, "give entity", "nested records at %s are of no entity", s.At)
 		default:
 			d.needEntity(n, s.Entity)

@@ -6,8 +6,10 @@ package resource
 import "go.yaml.in/yaml/v3"
 
 var (
-	allStyles = []Style{AsID, AsType, AsParent, AsName, AsNames, AsOrder, AsField, AsObject, AsPairs, AsColumns, AsDomain,
-		AsBrackets, AsJSON, AsSearch, AsCallback, AsBase, AsOptions, AsIgnore, AsUnknown, AsOData, AsSQL, AsGraphQL, AsXML}
+	allStyles = []Style{
+		AsID, AsType, AsParent, AsName, AsNames, AsOrder, AsField, AsObject, AsPairs, AsColumns, AsDomain,
+		AsBrackets, AsJSON, AsSearch, AsCallback, AsBase, AsOptions, AsIgnore, AsUnknown, AsOData, AsSQL, AsGraphQL, AsXML,
+	}
 	allUses = []Use{Write, Filter, Sort, Select, Group, Search, Lookup, Unknown}
 )
 

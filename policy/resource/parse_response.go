@@ -9,8 +9,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var allFormats = []Format{FormatJSON, FormatNDJSON, FormatJSONSeq, FormatCSV, FormatHTML, FormatPage, FormatXML, FormatXLSX, FormatSSE,
-	FormatWebSocket, FormatMultipart, FormatOpaque, FormatNone}
+var allFormats = []Format{
+	FormatJSON, FormatNDJSON, FormatJSONSeq, FormatCSV, FormatHTML, FormatPage, FormatXML, FormatXLSX, FormatSSE,
+	FormatWebSocket, FormatMultipart, FormatOpaque, FormatNone,
+}
 
 // response reads a shape in place, the name of one, or one with "use" and more.
 func (d *decoder) response(n *yaml.Node) *Response {

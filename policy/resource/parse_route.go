@@ -4,14 +4,17 @@
 package resource
 
 import (
+	"maps"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
 var (
-	allKinds = []Kind{Data, Feature, Public, Static, Page, WhoAmI, SignIn, SignOut, Schema, Poll, Stream, Socket,
-		SyncPull, SyncPush, CheckIn, Location, Recording}
+	allKinds = []Kind{
+		Data, Feature, Public, Static, Page, WhoAmI, SignIn, SignOut, Schema, Poll, Stream, Socket,
+		SyncPull, SyncPush, CheckIn, Location, Recording,
+	}
 	allActions = []Action{View, Create, Edit, Delete, Export, Import, MarkComplete}
 )
 
@@ -131,7 +134,7 @@ func (d *decoder) captures(r *Route) map[string]bool {
 	out := map[string]bool{}
 	for _, e := range r.On {
 		names := map[string]bool{}
-		for _, seg := range strings.Split(e.Path, "/") {
+		for seg := range strings.SplitSeq(e.Path, "/") {
 			if t, err := parseTemplate(seg); err == nil {
 				for _, name := range t.Names {
 					names[name] = true
@@ -278,9 +281,7 @@ func (d *decoder) condition(n *yaml.Node, extra keys) (Condition, bool) {
 	src, k := d.sourceKeys()
 	k["is"] = d.setName(&is, "is")
 	k["type"] = setWord(d, &c.Type, "JSON type", "object", "array", "string", "number", "boolean", "null")
-	for name, read := range extra {
-		k[name] = read
-	}
+	maps.Copy(k, extra)
 	if !d.object(n, "condition", k) {
 		return c, false
 	}

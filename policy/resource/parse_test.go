@@ -37,13 +37,12 @@ func TestParseRefuses(t *testing.T) {
 			if !strings.Contains(err.Error(), c.Says) {
 				t.Errorf("expected %q, got:\n%v", c.Says, err)
 			}
-			for _, line := range strings.Split(err.Error(), "\n") {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !problemLine.MatchString(line) {
 					t.Errorf("an integrator cannot mend this: %q", line)
 				}
 			}
-			var p *Problem
-			if !errors.As(err, &p) {
+			if _, ok := errors.AsType[*Problem](err); !ok {
 				t.Error("the problem cannot be shown at its place in an editor")
 			}
 		})

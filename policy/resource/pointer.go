@@ -43,7 +43,7 @@ func ParsePointer(s string) (Pointer, error) {
 		return Pointer{}, nil
 	}
 	var p Pointer
-	for _, part := range strings.Split(strings.TrimPrefix(s, "/"), "/") {
+	for part := range strings.SplitSeq(strings.TrimPrefix(s, "/"), "/") {
 		step, err := parseStep(part)
 		if err != nil {
 			return Pointer{}, fmt.Errorf("reading pointer %q: %w", s, err)

@@ -84,8 +84,17 @@ func TestReadBackAsksForNothingElse(t *testing.T) {
 		entity string
 		ids    []string
 	}{
-		{"deal", []string{"../leads"}}, {"deal", []string{"a/b"}}, {"deal", []string{"."}}, {"deal", []string{""}}, {"deal", []string{"%2e%2e"}},
-		{"deal", []string{"1", "2"}}, {"lead", []string{"1", "2", "3", "4"}}, {"lead", nil}, {"lead", []string{"1,2"}}, {"call", []string{"1,2"}}, {"deal", []string{"a\x00"}},
+		{"deal", []string{"../leads"}},
+		{"deal", []string{"a/b"}},
+		{"deal", []string{"."}},
+		{"deal", []string{""}},
+		{"deal", []string{"%2e%2e"}},
+		{"deal", []string{"1", "2"}},
+		{"lead", []string{"1", "2", "3", "4"}},
+		{"lead", nil},
+		{"lead", []string{"1,2"}},
+		{"call", []string{"1,2"}},
+		{"deal", []string{"a\x00"}},
 		{"deal", []string{"a;b"}},
 	} {
 		if rd, err := m.ReadBack(op, m.Entities[c.entity], c.ids, nil); !errors.Is(err, ErrNoReadBack) {

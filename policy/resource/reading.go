@@ -107,7 +107,7 @@ func (rd *reading) bracketed(name string, brackets []*Read) bool {
 			continue
 		}
 		field, op := "", ""
-		for _, seg := range strings.Split(strings.TrimSuffix(rest, "]"), "][") {
+		for seg := range strings.SplitSeq(strings.TrimSuffix(rest, "]"), "][") {
 			_, err := strconv.Atoi(seg)
 			operator := strings.HasPrefix(seg, "_") || strings.HasPrefix(seg, "$")
 			switch {

@@ -154,8 +154,10 @@ func TestReading(t *testing.T) {
 		{"multipart is not read", "POST /multipart", "", "multipart lead.import [unknown lead body as multipart]"},
 		{"GraphQL is not read", "POST /graphql", "", "graphql lead.view [unknown lead body as graphql]"},
 		{"a capture beside literal text", "GET /header/hot.json", "", "header lead.view types hot"},
-		{"nested commands by number", "POST /odoo", `{"ids":[1],"values":{"phone":"9","lines":[[0,0,{"product":1}],[2,7],[6,0,[8,9]]]}}`,
-			"odoo lead.edit n=1 1 [write lead.phone] [write lead.lines]; odoo line.create n=1 [write line.product]; odoo line.delete n=1 7 [write line.product]; odoo line.edit bulk n=2 8,9 [write line.product]"},
+		{
+			"nested commands by number", "POST /odoo", `{"ids":[1],"values":{"phone":"9","lines":[[0,0,{"product":1}],[2,7],[6,0,[8,9]]]}}`,
+			"odoo lead.edit n=1 1 [write lead.phone] [write lead.lines]; odoo line.create n=1 [write line.product]; odoo line.delete n=1 7 [write line.product]; odoo line.edit bulk n=2 8,9 [write line.product]",
+		},
 		{"a nested object", "POST /odoo", `{"values":{"partner":{"email":"x"}}}`, "odoo lead.edit n=1 [write lead.partner] [write partner.email]"},
 		{"a nested object in no relation", "POST /odoo", `{"values":{"phone":{"x":1}}}`, "odoo lead.edit n=1 [write lead.phone] [unknown lead body /values/phone]"},
 		{"a scalar in its wrapper", "POST /odoo", `{"values":{"phone":{"__class__":"Decimal","decimal":"1"}}}`, "odoo lead.edit n=1 [write lead.phone]"},
@@ -165,8 +167,10 @@ func TestReading(t *testing.T) {
 		{"positional rows", "POST /import", `{"columns":["name","phone"],"rows":[["a","1"],["b","2"]]}`, "import lead.import bulk n=2 [write lead.name] [write lead.phone]"},
 		{"records keyed by id", "POST /keyed", `{"leads":{"1":{"phone":"9"},"2":{"name":"x"}}}`, "keyed lead.edit bulk n=2 [write lead.phone] [write lead.name]"},
 		{"a batch, each item by itself", "POST /rpc", `[{"method":"crm.lead.delete","ids":[1]},{"method":"crm.lead.read","ids":[2,3]}]`, "one lead.delete n=1 1; two lead.view bulk n=2 2,3 item 1"},
-		{"whole requests in an envelope", "POST /batch", `{"requests":[{"method":"get","url":"/brackets?group=phone"},{"method":"POST","url":"//keyed","body":{"leads":{"1":{"phone":"9"}}}}]}`,
-			"brackets lead.view [group lead.phone]; keyed lead.edit n=1 [write lead.phone] item 1"},
+		{
+			"whole requests in an envelope", "POST /batch", `{"requests":[{"method":"get","url":"/brackets?group=phone"},{"method":"POST","url":"//keyed","body":{"leads":{"1":{"phone":"9"}}}}]}`,
+			"brackets lead.view [group lead.phone]; keyed lead.edit n=1 [write lead.phone] item 1",
+		},
 		{"a host of its own", "GET /where", "", "host"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -315,7 +319,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestCheckFindsDeadParts(t *testing.T) {
-	m, err := Parse("m.yaml", []byte(`
+	_, err := Parse("m.yaml", []byte(`
 version: 1
 map: x
 entities:
@@ -328,7 +332,7 @@ routes:
 	if err == nil {
 		t.Fatal("a read below a condition's text was taken")
 	}
-	m, err = Parse("m.yaml", []byte(`
+	m, err := Parse("m.yaml", []byte(`
 version: 1
 map: x
 entities:

@@ -76,7 +76,7 @@ func (rd *reading) scalars(read *Read, v *value, t *trail) error {
 		rd.scalar(read, text)
 		return nil
 	}
-	for _, part := range strings.Split(text, read.Split) {
+	for part := range strings.SplitSeq(text, read.Split) {
 		if part = strings.TrimSpace(part); part != "" {
 			rd.scalar(read, part)
 		}
@@ -201,7 +201,7 @@ func (rd *reading) order(read *Read, v *value, t *trail) error {
 	case 'n':
 		return nil
 	case '"':
-		for _, part := range strings.Split(v.text, ",") {
+		for part := range strings.SplitSeq(v.text, ",") {
 			one(part)
 		}
 		return nil

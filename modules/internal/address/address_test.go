@@ -20,8 +20,8 @@ func TestSourceIsWhatAClientCannotChange(t *testing.T) {
 			t.Errorf("%s counts as %s, want %s: a client gets new tries by changing what is his to change", a, got, want)
 		}
 	}
-	if Source(netip.Addr{}) != Source(netip.Addr{}) {
-		t.Error("unknown addresses do not share one place")
+	if got := Source(netip.Addr{}); got != "invalid IP" {
+		t.Errorf("an unknown address counts as %q: unknown addresses do not share one place", got)
 	}
 }
 

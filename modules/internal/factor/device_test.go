@@ -237,8 +237,10 @@ func TestAgentFamily(t *testing.T) {
 	if agentFamily(firefox) == agentFamily(chrome) || agentFamily(chrome) == agentFamily(strings.ReplaceAll(chrome, "Linux", "Windows")) {
 		t.Error("another browser or system looks the same")
 	}
-	for agent, want := range map[string]string{firefox: "Firefox on Windows", chrome: "Chrome on Linux", "": "Unknown device", "curl/8.1": "Unknown device",
-		same[0][0]: "Safari on macOS", same[1][0]: "Safari on iPhone", chrome + " Edg/131.0": "Edge on Linux"} {
+	for agent, want := range map[string]string{
+		firefox: "Firefox on Windows", chrome: "Chrome on Linux", "": "Unknown device", "curl/8.1": "Unknown device",
+		same[0][0]: "Safari on macOS", same[1][0]: "Safari on iPhone", chrome + " Edg/131.0": "Edge on Linux",
+	} {
 		if got := AgentName(agent); got != want {
 			t.Errorf("%q is called %q, want %q", agent, got, want)
 		}

@@ -324,8 +324,7 @@ func TestPasskeyFlowsAreBounded(t *testing.T) {
 	for range 100 {
 		_, _, err = w.PasskeyBegin(t.Context(), firefox, office)
 	}
-	var wait *WaitError
-	if !errors.As(err, &wait) {
+	if _, ok := errors.AsType[*WaitError](err); !ok {
 		t.Errorf("the hundredth flow of one address: %v; anybody fills the store", err)
 	}
 	_, _, err = w.PasskeyBegin(t.Context(), firefox, netip.MustParseAddr("203.0.113.8"))

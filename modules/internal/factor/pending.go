@@ -355,8 +355,7 @@ func (m *Manager) EndPendings(ctx context.Context, personID string) (int, error)
 // by whatever name he signed in. With forget, a success forgets his failures.
 func (m *Manager) throttled(ctx context.Context, p records.Person, ip netip.Addr, forget bool, prove func() error) error {
 	a, err := m.o.Throttle.Before(ctx, p.Email, ip.WithZone(""))
-	var wait *attempts.WaitError
-	if errors.As(err, &wait) {
+	if wait, ok := errors.AsType[*attempts.WaitError](err); ok {
 		return &WaitError{wait.Until}
 	}
 	if err != nil {

@@ -281,8 +281,7 @@ func TestBeginRefuses(t *testing.T) {
 	for range 40 {
 		_, _, err = w.Begin(t.Context(), good)
 	}
-	var wait *WaitError
-	if !errors.As(err, &wait) {
+	if _, ok := errors.AsType[*WaitError](err); !ok {
 		t.Errorf("the fortieth pending sign-in of one person is %v: whoever knows a password fills the store", err)
 	}
 }

@@ -104,10 +104,10 @@ func TestQRDrawsEveryModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := code.Bounds().Dx()
-	var drawn = map[[2]int]bool{}
+	drawn := map[[2]int]bool{}
 	_, path, _ := strings.Cut(svg, `fill="#000" d="`)
 	path, _, _ = strings.Cut(path, `"`)
-	for _, run := range strings.Split(strings.TrimSuffix(path, "z"), "z") {
+	for run := range strings.SplitSeq(strings.TrimSuffix(path, "z"), "z") {
 		var x, y, width, back int
 		if _, err := fmt.Sscanf(run, "M%d %dh%dv1H%d", &x, &y, &width, &back); err != nil || back != x {
 			t.Fatalf("run %q: %v", run, err)

@@ -115,16 +115,16 @@ func (w *world) last() string {
 }
 
 func (w *world) ok(doing string, err error) {
-	w.TB.Helper()
+	w.Helper()
 	if err != nil {
-		w.TB.Fatalf("%s: %v", doing, err)
+		w.Fatalf("%s: %v", doing, err)
 	}
 }
 
 func (w *world) is(doing string, err, want error) {
-	w.TB.Helper()
+	w.Helper()
 	if !errors.Is(err, want) {
-		w.TB.Fatalf("%s: %v, want %v", doing, err, want)
+		w.Fatalf("%s: %v, want %v", doing, err, want)
 	}
 }
 

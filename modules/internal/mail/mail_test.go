@@ -97,18 +97,24 @@ func TestMessagesArriveAtARealServer(t *testing.T) {
 		title string
 		has   []string
 	}{
-		{func() error {
-			return m.SendCode(t.Context(), "ada@example.com", Code{Place: at, Code: secret("042137"), Purpose: "sign_in", Lifetime: 5 * time.Minute})
-		}, "Your code to sign in",
-			[]string{"042137", "2 January 2030, 03:04 UTC", "203.0.113.7", "Firefox on Windows", "5 minutes"}},
-		{func() error {
-			return m.SendResetLink(t.Context(), "ada@example.com", ResetLink{Place: at, URL: secret("https://crm.acme.example/.crmgate/reset?a=1&b=2"), Lifetime: 30 * time.Minute})
-		}, "Set a new password",
-			[]string{"/.crmgate/reset?a=1", "30 minutes"}},
-		{func() error {
-			return m.SendNotice(t.Context(), "ada@example.com", Notice{Place: at, What: DeviceTrusted, Label: "<b>laptop</b>\r\nBcc: x@evil.example"})
-		}, "A device no longer needs your second factor",
-			[]string{"203.0.113.7"}},
+		{
+			func() error {
+				return m.SendCode(t.Context(), "ada@example.com", Code{Place: at, Code: secret("042137"), Purpose: "sign_in", Lifetime: 5 * time.Minute})
+			}, "Your code to sign in",
+			[]string{"042137", "2 January 2030, 03:04 UTC", "203.0.113.7", "Firefox on Windows", "5 minutes"},
+		},
+		{
+			func() error {
+				return m.SendResetLink(t.Context(), "ada@example.com", ResetLink{Place: at, URL: secret("https://crm.acme.example/.crmgate/reset?a=1&b=2"), Lifetime: 30 * time.Minute})
+			}, "Set a new password",
+			[]string{"/.crmgate/reset?a=1", "30 minutes"},
+		},
+		{
+			func() error {
+				return m.SendNotice(t.Context(), "ada@example.com", Notice{Place: at, What: DeviceTrusted, Label: "<b>laptop</b>\r\nBcc: x@evil.example"})
+			}, "A device no longer needs your second factor",
+			[]string{"203.0.113.7"},
+		},
 	} {
 		if err := c.send(); err != nil {
 			t.Fatalf("%s: %v", c.title, err)

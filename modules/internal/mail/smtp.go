@@ -122,8 +122,7 @@ func (m *Mailer) send(ctx context.Context, msg *gomail.Msg) error {
 // temporary says whether the same message may be taken later: the server said so,
 // or it could not be asked. A certificate that is wrong stays wrong.
 func temporary(err error) bool {
-	var refused *gomail.SendError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*gomail.SendError](err); ok {
 		return refused.IsTemp() || refused.Reason == gomail.ErrConnCheck
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

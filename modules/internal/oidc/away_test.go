@@ -202,7 +202,7 @@ func TestRenewalAgainstAHostileProvider(t *testing.T) {
 			s.op.answer = answer(map[string]any{"access_token": "at", "token_type": "Bearer"})
 		}, ""},
 		{"503", func(s *stage) {
-			s.op.answer = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", 503) }
+			s.op.answer = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "later", http.StatusServiceUnavailable) }
 		}, ""},
 		{"our own client is refused", func(s *stage) {
 			s.op.answer = func(w http.ResponseWriter, _ *http.Request) {

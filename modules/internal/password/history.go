@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -67,10 +68,8 @@ func decodeDocument(raw []byte) (doc document, err error) {
 	if err := json.Unmarshal(raw, &doc, json.RejectUnknownMembers(true)); err != nil || len(doc.Hashes) > MaxHistory+1 {
 		return document{}, ErrHistory
 	}
-	for _, h := range doc.Hashes {
-		if h == "" { // would be checked against the hash of unknown accounts
-			return document{}, ErrHistory
-		}
+	if slices.Contains(doc.Hashes, "") { // would be checked against the hash of unknown accounts
+		return document{}, ErrHistory
 	}
 	return doc, nil
 }

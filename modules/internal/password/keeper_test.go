@@ -105,8 +105,7 @@ func (w *keeperWorld) holds(password string) bool {
 }
 
 func kindOf(err error) Kind {
-	var pe *PolicyError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*PolicyError](err); ok {
 		return pe.Problems[0].Kind
 	}
 	return ""
@@ -325,7 +324,7 @@ func FuzzHistory(f *testing.F) {
 		if err == nil && (len(doc.Hashes) > MaxHistory+1 || slices.Contains(doc.Hashes, "")) {
 			t.Fatalf("%q was taken", raw)
 		}
-		if err != nil && err != ErrHistory {
+		if err != nil && !errors.Is(err, ErrHistory) {
 			t.Fatalf("an error that may quote: %v", err)
 		}
 	})

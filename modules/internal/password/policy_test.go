@@ -74,8 +74,20 @@ func TestPolicyValidate(t *testing.T) {
 		}
 	}
 	bad := []Policy{
-		{MinLength: -1}, {MinLength: 20, MaxLength: 10}, {MaxLength: 1025}, {MinUpper: -1}, {MinUpper: 100, MinLower: 100}, {MaxLength: 8}, {History: 25}, {History: -1}, {MinScore: 5}, {Special: "!a"}, {Special: " "}, {Special: "!1"},
-		{MaxAge: time.Hour, MinAge: time.Hour}, {MinAge: -1},
+		{MinLength: -1},
+		{MinLength: 20, MaxLength: 10},
+		{MaxLength: 1025},
+		{MinUpper: -1},
+		{MinUpper: 100, MinLower: 100},
+		{MaxLength: 8},
+		{History: 25},
+		{History: -1},
+		{MinScore: 5},
+		{Special: "!a"},
+		{Special: " "},
+		{Special: "!1"},
+		{MaxAge: time.Hour, MinAge: time.Hour},
+		{MinAge: -1},
 	}
 	for _, p := range bad {
 		if err := p.Validate(); err == nil {

@@ -78,11 +78,21 @@ func decode(hash string) (s stored, err error) {
 
 // weak are kinds that are known and refused, by what a hash begins with.
 var weak = []struct{ head, what string }{
-	{"{SHA}", "it is SHA-1 without salt"}, {"{SHA256}", "it is SHA-256 without salt"}, {"{SHA512}", "it is SHA-512 without salt"},
-	{"{MD5}", "it is MD5 without salt"}, {"{SSHA", "it is one run of SHA, which is guessed too fast"}, {"{SMD5}", "it is one run of MD5, which is guessed too fast"},
-	{"$1$", "it is MD5-crypt, which is guessed too fast"}, {"$apr1$", "it is MD5-crypt, which is guessed too fast"},
-	{"$md5", "it is MD5-crypt, which is guessed too fast"}, {"$sha1$", "it is SHA1-crypt, which is guessed too fast"},
-	{"$y$", "it is yescrypt"}, {"$7$", "it is scrypt in a form that is not read"}, {"$argon2d$", "it is argon2d"}, {"$plaintext$", "it is the password itself"}, {"{PLAIN", "it is the password itself"},
+	{"{SHA}", "it is SHA-1 without salt"},
+	{"{SHA256}", "it is SHA-256 without salt"},
+	{"{SHA512}", "it is SHA-512 without salt"},
+	{"{MD5}", "it is MD5 without salt"},
+	{"{SSHA", "it is one run of SHA, which is guessed too fast"},
+	{"{SMD5}", "it is one run of MD5, which is guessed too fast"},
+	{"$1$", "it is MD5-crypt, which is guessed too fast"},
+	{"$apr1$", "it is MD5-crypt, which is guessed too fast"},
+	{"$md5", "it is MD5-crypt, which is guessed too fast"},
+	{"$sha1$", "it is SHA1-crypt, which is guessed too fast"},
+	{"$y$", "it is yescrypt"},
+	{"$7$", "it is scrypt in a form that is not read"},
+	{"$argon2d$", "it is argon2d"},
+	{"$plaintext$", "it is the password itself"},
+	{"{PLAIN", "it is the password itself"},
 }
 
 // refused says what a hash of a kind that is not taken looks like, and nothing of it.

@@ -6,6 +6,7 @@ package saml
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/beevik/etree"
 	crewjam "github.com/crewjam/saml"
@@ -30,10 +31,8 @@ func (p *Provider) Listen(w http.ResponseWriter, r *http.Request, env signin.Env
 }
 
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
-	for _, m := range methods {
-		if r.Method == m {
-			return true
-		}
+	if slices.Contains(methods, r.Method) {
+		return true
 	}
 	for _, m := range methods {
 		w.Header().Add("Allow", m)

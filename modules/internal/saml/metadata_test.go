@@ -5,7 +5,7 @@ package saml
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // thumbprints
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"

@@ -6,7 +6,7 @@
 package saml
 
 import (
-	"crypto/sha1" //nolint:gosec // a thumbprint
+	"crypto/sha1"
 	"encoding/hex"
 	"io"
 	"net/http"

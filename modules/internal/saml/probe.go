@@ -57,7 +57,7 @@ func (p *Provider) Probe(ctx context.Context, c clock.Clock) ([]Check, error) {
 	}
 	live := 0
 	for _, c := range idp.certs {
-		sum := sha1.Sum(c.Raw)
+		sum := sha1.Sum(c.Raw) //nolint:gosec // as AD FS shows a thumbprint
 		word := "valid"
 		switch {
 		case now.Before(c.NotBefore):
@@ -70,8 +70,10 @@ func (p *Provider) Probe(ctx context.Context, c clock.Clock) ([]Check, error) {
 				word = "ENDS SOON"
 			}
 		}
-		out = append(out, Check{"certificate", word == "valid" || word == "ENDS SOON",
-			fmt.Sprintf("%s: until %s, thumbprint %s", word, c.NotAfter.Format(time.DateOnly), strings.ToUpper(hex.EncodeToString(sum[:])))})
+		out = append(out, Check{
+			"certificate", word == "valid" || word == "ENDS SOON",
+			fmt.Sprintf("%s: until %s, thumbprint %s", word, c.NotAfter.Format(time.DateOnly), strings.ToUpper(hex.EncodeToString(sum[:]))),
+		})
 	}
 	add("signing", live > 0, "%d of %d believed certificates are valid now", live, len(idp.certs))
 	if len(p.idp.rules.pins) > 0 {

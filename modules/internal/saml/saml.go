@@ -34,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,10 +151,8 @@ func New(cfg Config) (*Provider, error) {
 	if len(cfg.EmailAttributes) == 0 {
 		cfg.EmailAttributes = []string{ClaimEmail}
 	}
-	for _, a := range cfg.EmailAttributes {
-		if a == "" {
-			return nil, errors.New("an attribute for the e-mail address has no name")
-		}
+	if slices.Contains(cfg.EmailAttributes, "") {
+		return nil, errors.New("an attribute for the e-mail address has no name")
 	}
 	p := &Provider{cfg: cfg}
 	if len(cfg.Key) > 0 {

@@ -13,11 +13,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,14 +64,18 @@ func (f *Forms) key(t testing.TB) Key {
 
 func public(t testing.TB, k JWK) *ecdsa.PublicKey {
 	t.Helper()
-	number := func(s string) *big.Int {
+	number := func(s string) []byte {
 		b, err := base64.RawURLEncoding.DecodeString(s)
 		if err != nil || len(b) != 32 {
 			t.Fatalf("a coordinate is not 32 bytes of base64url: %q", s)
 		}
-		return new(big.Int).SetBytes(b)
+		return b
 	}
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, number(k.X), number(k.Y)))
+	if err != nil {
+		t.Fatal("the page got no point of the curve:", err)
+	}
+	return key
 }
 
 // sealed seals as any JOSE library would.

@@ -205,8 +205,7 @@ func (s *Sender) Send(ctx context.Context, to, text string) error {
 
 // withoutURL takes the address out of an error: its path may hold a token.
 func withoutURL(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err

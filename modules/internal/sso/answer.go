@@ -92,8 +92,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, env signin.Env,
 // denial makes an answer without a readable flow id a refused one: whatever the
 // provider says about it, it signs nobody in and is no outage.
 func denial(err error) error {
-	var denied *signin.DeniedError
-	if errors.As(err, &denied) {
+	if _, ok := errors.AsType[*signin.DeniedError](err); ok {
 		return err
 	}
 	return signin.Denied(err.Error())

@@ -49,7 +49,7 @@ func markBrowser(w http.ResponseWriter, r *http.Request, random io.Reader, name 
 }
 
 func setCookie(w http.ResponseWriter, name, value string, site http.SameSite, age int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // SameSite is None for the POST of a SAML provider alone
 		Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: site,
 	})
 }

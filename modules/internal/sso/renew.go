@@ -141,7 +141,7 @@ func (g *Grants) isDue(ctx context.Context, env signin.Env, sessionID string) (b
 	case errors.Is(err, state.ErrUnavailable):
 		return false, err
 	case err != nil:
-		return true, nil // it cannot be opened: renewLeased ends the session
+		return true, nil //nolint:nilerr // it cannot be opened: renewLeased ends the session
 	case k.Denied != "":
 		return true, nil
 	case k.Next.IsZero():
@@ -178,8 +178,7 @@ func (g *Grants) renewLeased(ctx context.Context, env signin.Env, l *lease, sess
 	next, err := g.ask(callCtx, env, k)
 	cancel()
 	done()
-	var denied *signin.DeniedError
-	if errors.As(err, &denied) {
+	if denied, ok := errors.AsType[*signin.DeniedError](err); ok {
 		k.Denied = denied.Detail // so that it is remembered when ending fails now
 		if _, err := g.swap(ctx, env, sessionID, stored, k); err != nil {
 			logger(env).WarnContext(ctx, "noting a denied grant failed", "error", err)

@@ -47,6 +47,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -271,10 +272,8 @@ func (h *Handler) other(w http.ResponseWriter, r *http.Request, env signin.Env, 
 // allow refuses other methods than these. HEAD is one of them: it would begin a
 // flow or use one up for an answer nobody reads.
 func (h *Handler) allow(w http.ResponseWriter, r *http.Request, name string, methods ...string) bool {
-	for _, m := range methods {
-		if r.Method == m {
-			return true
-		}
+	if slices.Contains(methods, r.Method) {
+		return true
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
 	h.refuse(w, r, Refusal{Reason: policy.BadRequest, Provider: name, Detail: "the method is " + r.Method})
@@ -293,8 +292,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, x Refusal) {
 // provider's no, anything else an outage that says nothing about the person.
 func (h *Handler) denied(w http.ResponseWriter, r *http.Request, env signin.Env, name, doing string, err error) {
 	x := Refusal{Provider: name, Again: StartPath(name, "", SignIn)}
-	var denied *signin.DeniedError
-	if errors.As(err, &denied) {
+	if denied, ok := errors.AsType[*signin.DeniedError](err); ok {
 		x.Reason, x.Detail = policy.WrongCredentials, denied.Detail
 		x.Text = "The identity provider did not sign you in, or its answer could not be believed."
 	} else {

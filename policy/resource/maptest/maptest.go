@@ -144,7 +144,7 @@ func (c *Case) run(m *resource.Map) ([]resource.Operation, error) {
 	ops, err := c.operations(m)
 	if c.Error != "" {
 		if !errors.Is(err, sentinel(c.Error)) {
-			return ops, fmt.Errorf("expected the request to be refused as %s, got %d operations and error %v", c.Error, len(ops), err)
+			return ops, fmt.Errorf("expected the request to be refused as %s, got %d operations and error %w", c.Error, len(ops), err)
 		}
 		return ops, nil
 	}

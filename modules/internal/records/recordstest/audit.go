@@ -166,9 +166,9 @@ func auditQueries(e *env) {
 		got := must[[]audit.Record](e, c.name)(s.Audit(ctx, c.q))
 		var text strings.Builder
 		for _, r := range got[:min(3, len(got))] {
-			text.WriteString(fmt.Sprintf("%s:%d ", r.Chain, r.Seq))
+			fmt.Fprintf(&text, "%s:%d ", r.Chain, r.Seq)
 		}
-		if text.WriteString(fmt.Sprintf("=%d", len(got))); text.String() != c.want {
+		if fmt.Fprintf(&text, "=%d", len(got)); text.String() != c.want {
 			e.Errorf("%s: got %q, want %q", c.name, text.String(), c.want)
 		}
 	}

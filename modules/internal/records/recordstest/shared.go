@@ -78,7 +78,7 @@ func revisionNumbers(e *env) {
 	e.fresh("At of a revision without", must[records.Revision](e, "adding")(s.AddRevision(ctx, records.Revision{Digest: "four"})).At)
 	var list strings.Builder
 	for _, r := range must[[]records.Revision](e, "reading")(s.Revisions(ctx, 3)) {
-		list.WriteString(fmt.Sprintf("%d:%s:%s ", r.Number, r.Digest, r.Source))
+		fmt.Fprintf(&list, "%d:%s:%s ", r.Number, r.Digest, r.Source)
 	}
 	if list.String() != "4:four: 3:one:source one 2:two:source two " {
 		e.Errorf("the three newest revisions are %q", list.String())
