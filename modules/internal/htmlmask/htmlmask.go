@@ -50,14 +50,14 @@ type Masker struct {
 	sent int
 	err  error
 
-	claimed string // tag of the claimed element that is open; "" for none
+	claimed span // the claimed element that is open
 	claim   *plan.Element
-	nested  int    // elements of that tag within
 	text    []byte // of it
 
 	script   *plan.Element // the script at hand holds JSON
 	raw      string        // tag of the raw text element that is open
-	foreign  int           // open svg and math elements
+	drawing  span          // the svg or math element that is open
+	choices  span          // the select element that is open
 	run      []piece       // text that is looked at as one
 	runBytes int
 }
@@ -98,7 +98,7 @@ func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
 // Reader returns the rewritten page of src. It may be called once after New or
 // Reset. Refused are, wrapping ErrPage: bytes that are not UTF-8, NUL, escape
 // sequences of other encodings, a page that declares another encoding, raw text
-// with tags in it within SVG or MathML, a claimed script that is not JSON. A tag
+// with tags in it within SVG, MathML or select, a claimed script that is not JSON. A tag
 // or a text beyond the limit of a record is a *jsonmask.LimitError.
 func (m *Masker) Reader(src io.Reader) io.Reader {
 	m.z = html.NewTokenizer(src)
@@ -160,7 +160,7 @@ func (m *Masker) step() error {
 		m.end(raw, string(name))
 	case html.CommentToken:
 		// An empty one stays: without it what is on both sides could become a tag.
-		if m.claimed == "" {
+		if m.claimed.name == "" {
 			m.run = append(m.run, piece{raw: []byte("<!---->")})
 		}
 	case html.DoctypeToken:
@@ -175,15 +175,17 @@ func (m *Masker) step() error {
 // words takes a text.
 func (m *Masker) words(raw, text []byte) error {
 	switch {
-	case m.claimed != "":
+	case m.claimed.name != "":
 		if len(m.text)+len(text) > maxRun {
 			text = nil // what is masked of so long a text does not depend on its end
 		}
 		m.text = append(m.text, text...)
 	case m.raw == "script" && m.script != nil:
 		return m.document(raw)
-	case m.raw != "" && m.foreign > 0 && bytes.IndexByte(raw, '<') >= 0:
+	case m.raw != "" && m.drawing.name != "" && bytes.IndexByte(raw, '<') >= 0:
 		return bad("raw text within a drawing")
+	case m.raw != "" && m.raw != "script" && m.raw != "textarea" && m.choices.name != "" && bytes.IndexByte(raw, '<') >= 0:
+		return bad("raw text within a list of choices") // of which browsers read the tags
 	case m.raw == "noscript" && bytes.IndexByte(raw, '<') >= 0: // tags where no scripts run, text elsewhere
 	case m.raw == "script" || m.raw == "style":
 		m.flush()
@@ -255,40 +257,60 @@ func (m *Masker) torn() bool {
 
 // release ends the claimed element: what it held goes out as the mask of it.
 func (m *Masker) release() {
-	if m.claimed == "" {
+	if m.claimed.name == "" {
 		return
 	}
 	value, v := m.judge.Text(nil, bytes.TrimSpace(m.text), m.claim.Treat, m.claim.Entity)
 	if v == textmask.Changed {
 		m.out = append(m.out, html.EscapeString(string(value))...)
 	}
-	m.claimed, m.claim, m.nested, m.text = "", nil, 0, m.text[:0]
+	m.claimed.name, m.claim, m.text = "", nil, m.text[:0]
 }
 
 // end takes an end tag.
 func (m *Masker) end(raw []byte, name string) {
-	if m.claimed != "" {
-		if name != m.claimed {
+	if m.claimed.name != "" {
+		if !m.claimed.end(name) {
 			return
 		}
-		if m.nested > 0 {
-			m.nested--
-			return
-		}
+		m.claimed.name = name
 		m.release()
+		m.leave(name)
 		m.out = append(append(append(m.out, "</"...), name...), '>')
 		return
 	}
-	if name == m.raw {
-		m.raw, m.script = "", nil
-	}
-	if name == "svg" || name == "math" {
-		m.foreign = max(0, m.foreign-1)
-	}
+	m.leave(name)
 	if len(bytes.TrimRight(raw[2+len(name):], " \t\r\n>")) > 0 { // what nobody reads
 		raw = append(append([]byte("</"), name...), '>')
 	}
 	m.tag(name, raw)
+}
+
+// leave takes an end tag that is handed on.
+func (m *Masker) leave(name string) {
+	if name == m.raw {
+		m.raw, m.script = "", nil
+	}
+	if m.drawing.name != "" {
+		m.drawing.end(name)
+	}
+	if m.choices.name != "" {
+		m.choices.end(name)
+	}
+}
+
+// enter takes a start tag that is handed on.
+func (m *Masker) enter(name string) {
+	for _, s := range []struct {
+		span  *span
+		opens bool
+	}{{&m.drawing, name == "svg" || name == "math"}, {&m.choices, name == "select"}} {
+		if s.span.name != "" {
+			s.span.start(name, false)
+		} else if s.opens {
+			s.span.open(name)
+		}
+	}
 }
 
 // tag writes a tag: within a sentence it is part of the run.

@@ -53,10 +53,8 @@ func (m *Masker) start(raw []byte, selfClosing bool) error {
 		k, v, more = m.z.TagAttr()
 		attrs = append(attrs, attr{string(k), string(v)})
 	}
-	if m.claimed != "" {
-		if tag == m.claimed && !voids[tag] {
-			m.nested++
-		}
+	if m.claimed.name != "" {
+		m.claimed.start(tag, slices.ContainsFunc(m.claims(tag, attrs), hides))
 		return nil
 	}
 	if tag == "meta" {
@@ -64,13 +62,14 @@ func (m *Masker) start(raw []byte, selfClosing bool) error {
 			return err
 		}
 	}
-	if m.foreign > 0 && selfClosing {
+	if m.drawing.name != "" && selfClosing {
 		if raws[tag] {
 			return bad("raw text within a drawing") // x/net reads on for an end that a browser does not need
 		}
-	} else if tag == "svg" || tag == "math" {
-		m.foreign++
+	} else {
+		m.enter(tag)
 	}
+	empty := voids[tag] && (m.drawing.name == "" || selfClosing) // a void element may hold something in a drawing
 	claims := m.claims(tag, attrs)
 	out, changed := m.attrs(attrs, claims)
 	if changed || countAttrs(raw[1+len(tag):]) != len(attrs) { // the second of a name is one that nobody reads
@@ -84,15 +83,19 @@ func (m *Masker) start(raw []byte, selfClosing bool) error {
 		switch {
 		case c.JSON:
 			m.script = c
-		case c.In == "" && c.Treat.Effect >= plan.Mask && !voids[tag] && m.claimed == "":
+		case hides(c) && !empty && m.claimed.name == "":
 			m.flush()
-			m.claimed, m.claim = tag, c
-		case c.In == "" && m.claimed != "" && c.Treat.Effect > m.claim.Treat.Effect:
+			m.claimed.open(tag)
+			m.claim = c
+		case c.In == "" && m.claimed.name != "" && c.Treat.Effect > m.claim.Treat.Effect:
 			m.claim = c
 		}
 	}
 	return nil
 }
+
+// hides reports whether a place holds a text that is not shown.
+func hides(e *plan.Element) bool { return !e.JSON && e.In == "" && e.Treat.Effect >= plan.Mask }
 
 // claims returns the places of the plan that an element is.
 func (m *Masker) claims(tag string, attrs []attr) []*plan.Element {

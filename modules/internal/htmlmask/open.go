@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package htmlmask
+
+import "slices"
+
+// span is an element that is open, and those within it that decide whether an end
+// tag counts: browsers ignore </b> where a table is open in it, and </span> where
+// a div is (HTML standard, 13.2.6.4.7). Where they might ignore one it is ignored
+// here, so that an element ends too late rather than too soon.
+type span struct {
+	name string // "" when none is open
+	in   []inner
+	lost bool // too deep to be told: it does not end any more
+}
+
+// inner is an element that is open within another. Of a claimed one browsers may
+// have taken the start for the end of what is around it: its own end has to come.
+type inner struct {
+	name    string
+	claimed bool
+}
+
+const maxNested = 1000
+
+var (
+	// special are the elements that end tags of ordinary ones do not reach across.
+	special = set(`address applet article aside blockquote body button caption center colgroup dd details dir div dl dt fieldset figcaption figure footer form
+		frameset h1 h2 h3 h4 h5 h6 head header hgroup html iframe li listing main marquee menu nav noembed noframes noscript object ol p plaintext pre script
+		search section select style summary table tbody td template textarea tfoot th thead title tr ul xmp
+		svg math foreignobject desc annotation-xml mi mo mn ms mtext`)
+
+	// drawn are those of them that part what is in a drawing from what is around it.
+	drawn = set("svg math foreignobject desc title annotation-xml mi mo mn ms mtext")
+
+	tables  = set("table tbody thead tfoot tr td th caption colgroup")
+	scopes  = set("applet button caption dir html marquee menu object ol select table td template th ul")
+	endless = set("html head body") // what stands behind them is put into them
+)
+
+// across reports whether the end tag of an element counts where another is open
+// within.
+func across(name, within string) bool {
+	switch {
+	case drawn[within]:
+		return false
+	case tables[name]:
+		return within != "table" && within != "template" && within != "select"
+	case special[name] && !drawn[name] && name != "form":
+		return !scopes[within]
+	}
+	return false
+}
+
+// open starts a span.
+func (s *span) open(name string) { *s = span{name: name, in: s.in[:0]} }
+
+// start takes a start tag within.
+func (s *span) start(name string, claimed bool) {
+	switch {
+	case voids[name] || !special[name] && name != s.name && s.name != "form" && !claimed:
+	case len(s.in) == maxNested:
+		s.lost = true
+	default:
+		s.in = append(s.in, inner{name, claimed})
+	}
+}
+
+// end takes an end tag within, and reports whether it ends the span.
+func (s *span) end(name string) bool {
+	for i, in := range slices.Backward(s.in) {
+		if in.name == name {
+			s.in = s.in[:i]
+			return false
+		}
+		if in.claimed || !across(name, in.name) {
+			return false
+		}
+	}
+	if name != s.name || s.lost || endless[name] {
+		return false
+	}
+	s.name = ""
+	return true
+}
