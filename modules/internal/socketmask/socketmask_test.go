@@ -5,9 +5,7 @@ package socketmask
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 
@@ -165,53 +163,4 @@ func TestClients(t *testing.T) {
 	if err == nil || w.sent.Len() > 0 {
 		t.Errorf("a message without end fills the memory, or reaches the CRM: %v", err)
 	}
-}
-
-// FuzzFrames: no panic, nothing but what is whole, and no secret.
-func FuzzFrames(f *testing.F) {
-	f.Add(text(`{"owner":"u1","phone":"secret"}`), uint8(3))
-	f.Add(join([]byte{1, 3}, []byte(`{"p`), []byte{0x89, 0}, []byte{0x80, 1, '}'}), uint8(1))
-	f.Add(said(opText, true, "ping"), uint8(2))
-	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
-		c := New(&wire{in: in, size: int(size)%7 + 1}, leads(), viewer, jsonmask.Limits{})
-		out, err := io.ReadAll(c)
-		whole, wholeErr := io.ReadAll(New(&wire{in: in, size: 1 << 20}, leads(), viewer, jsonmask.Limits{}))
-		if !bytes.Equal(out, whole) || (err == nil) != (wholeErr == nil) {
-			t.Fatalf("in pieces another answer comes out: %q, %v; %q, %v", out, err, whole, wholeErr)
-		}
-		for len(out) > 0 {
-			fr, n, err := cutFrame(out, 1<<20)
-			if err != nil || n == 0 || fr.masked {
-				t.Fatalf("a frame nobody can read: %q, %v", out, err)
-			}
-			out = out[n:]
-		}
-		w := &wire{}
-		if _, err := New(w, leads(), viewer, jsonmask.Limits{}).Write(in); err != nil && !errors.Is(err, ErrSocket) {
-			var le *jsonmask.LimitError
-			if !errors.As(err, &le) {
-				t.Fatalf("an error of no kind: %v", err)
-			}
-		}
-		words := ""
-		for sent := w.sent.Bytes(); len(sent) > 0; {
-			fr, n, err := cutFrame(sent, 1<<20)
-			if err != nil || n == 0 || !fr.masked {
-				t.Fatalf("the CRM gets a frame nobody can read: %q, %v", sent, err)
-			}
-			sent = sent[n:]
-			if fr.op >= opClose {
-				continue
-			}
-			for i, b := range fr.payload {
-				words += string(rune(b ^ fr.key[i&3]))
-			}
-			if fr.fin {
-				if !slices.Contains(leads().Say, words) {
-					t.Fatalf("the CRM is told %q", words)
-				}
-				words = ""
-			}
-		}
-	})
 }
