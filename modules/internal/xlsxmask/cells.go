@@ -35,6 +35,7 @@ type cell struct {
 	column   int // from 0
 	kind     kind
 	value    []byte // as text
+	shared   int    // one more than the place among the strings that cells share
 	style    int
 	computed bool // by a formula
 }
@@ -246,7 +247,7 @@ func (m *Masker) simple(form string, c *cell) error {
 		if !ok || n >= len(m.book.strings) {
 			return bad("a string that is not there")
 		}
-		c.value = m.book.strings[n]
+		c.value, c.shared = m.book.strings[n], n+1
 	case "n":
 		var ok bool
 		if c.value, ok = number(c.value); !ok {

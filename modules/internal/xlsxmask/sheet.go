@@ -150,7 +150,7 @@ func (m *Masker) cell(at int, c cell, t *plan.Treatment) {
 		m.out.text(at, 0, value)
 	case v != textmask.Same:
 	case c.kind == text:
-		m.out.text(at, c.style, c.value)
+		m.out.same(at, c)
 	default:
 		m.out.value(at, c)
 	}

@@ -67,7 +67,7 @@ var itself = func() (is [256]bool) {
 }()
 
 // appendText appends a text as a string of a workbook is written in XML.
-func appendText(dst []byte, s string) []byte {
+func appendText(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		from := i
 		for i < len(s) && itself[s[i]] {
@@ -76,9 +76,9 @@ func appendText(dst []byte, s string) []byte {
 		if dst = append(dst, s[from:i]...); i == len(s) {
 			break
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
+		r, n := utf8.DecodeRune(s[i:])
 		switch {
-		case r == '_' && len(s)-i >= 7 && s[i+1] == 'x' && escaped.MatchString(s[i:i+7]):
+		case r == '_' && len(s)-i >= 7 && s[i+1] == 'x' && escaped.Match(s[i:i+7]):
 			dst = append(dst, "_x005F_"...)
 		case r == '&':
 			dst = append(dst, "&amp;"...)

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/klauspost/compress/flate"
+
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 )
 
@@ -20,19 +22,19 @@ const head = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
 // writer writes a new workbook. Every text is a shared string, of which there are
 // those that a cell of the new workbook needs.
 type writer struct {
-	dst     *bytes.Buffer
-	most    int
-	zip     *zip.Writer
-	part    io.Writer
-	buf     []byte
-	rows    int
-	strings map[string]int
-	list    []string
-	used    int // references to strings
+	dst   *bytes.Buffer
+	most  int
+	zip   *zip.Writer
+	part  io.Writer
+	buf   []byte
+	rows  int
+	texts texts
 }
 
 func newWriter(dst *bytes.Buffer, most int) *writer {
-	return &writer{dst: dst, most: most, zip: zip.NewWriter(dst), strings: map[string]int{}}
+	z := zip.NewWriter(dst)
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+	return &writer{dst: dst, most: most, zip: z}
 }
 
 // begin starts a part.
@@ -92,19 +94,24 @@ func (w *writer) close() { w.buf = append(w.buf, "</v></c>"...) }
 
 // text writes a cell of text; an empty one is no cell.
 func (w *writer) text(column, style int, s []byte) {
-	if len(s) == 0 {
+	if len(s) > 0 {
+		w.reference(column, style, w.texts.place(s))
+	}
+}
+
+// same writes a cell of text as it was read.
+func (w *writer) same(column int, c cell) {
+	if c.shared > 0 {
+		w.reference(column, c.style, w.texts.keep(c.shared-1, c.value))
 		return
 	}
-	n, there := w.strings[string(s)]
-	if !there {
-		n = len(w.list)
-		kept := string(s)
-		w.strings[kept] = n
-		w.list = append(w.list, kept)
-	}
-	w.used++
+	w.text(column, c.style, c.value)
+}
+
+func (w *writer) reference(column, style, text int) {
+	w.texts.used++
 	w.open(column, style, ` t="s"`)
-	w.buf = strconv.AppendInt(w.buf, int64(n), 10)
+	w.buf = strconv.AppendInt(w.buf, int64(text), 10)
 	w.close()
 }
 
@@ -114,7 +121,7 @@ var types = [...]string{text: "", digits: "", truth: ` t="b"`, fault: ` t="e"`, 
 // value writes a cell as it was read.
 func (w *writer) value(column int, c cell) {
 	w.open(column, c.style, types[c.kind])
-	w.buf = appendText(w.buf, string(c.value))
+	w.buf = appendText(w.buf, c.value)
 	w.close()
 }
 
@@ -129,11 +136,11 @@ func appendColumn(dst []byte, column int) []byte {
 // finish writes the strings, the number formats and what holds the sheets
 // together.
 func (w *writer) finish(b *book, names []string) error {
-	if err := w.begin("xl/sharedStrings.xml", fmt.Sprintf(`<sst xmlns="%s" count="%d" uniqueCount="%d">`, mainSpace, w.used, len(w.list))); err != nil {
+	if err := w.begin("xl/sharedStrings.xml", fmt.Sprintf(`<sst xmlns="%s" count="%d" uniqueCount="%d">`, mainSpace, w.texts.used, len(w.texts.ends))); err != nil {
 		return err
 	}
-	for _, s := range w.list {
-		w.buf = append(appendText(append(w.buf, `<si><t xml:space="preserve">`...), s), "</t></si>"...)
+	for n := range w.texts.ends {
+		w.buf = append(appendText(append(w.buf, `<si><t xml:space="preserve">`...), w.texts.at(n)), "</t></si>"...)
 		if err := w.flush(32 << 10); err != nil {
 			return err
 		}
@@ -165,7 +172,7 @@ func (w *writer) styles(b *book) error {
 	if len(b.codes) > 0 {
 		w.buf = fmt.Appendf(w.buf, `<numFmts count="%d">`, len(b.codes))
 		for _, n := range slices.Sorted(maps.Keys(b.codes)) {
-			w.buf = append(appendText(fmt.Appendf(w.buf, `<numFmt numFmtId="%d" formatCode="`, n), b.codes[n]), `"/>`...)
+			w.buf = append(appendText(fmt.Appendf(w.buf, `<numFmt numFmtId="%d" formatCode="`, n), []byte(b.codes[n])), `"/>`...)
 		}
 		w.buf = append(w.buf, "</numFmts>"...)
 	}
@@ -189,7 +196,7 @@ func (w *writer) frame(b *book, names []string) error {
 	var contents, sheets, rels []byte
 	for i, name := range names {
 		contents = fmt.Appendf(contents, `<Override PartName="/xl/worksheets/sheet%d.xml" ContentType="%sworksheet+xml"/>`, i+1, contentPrefix)
-		sheets = append(appendText(append(sheets, `<sheet name="`...), name), fmt.Appendf(nil, `" sheetId="%d" r:id="rId%d"/>`, i+1, i+1)...)
+		sheets = append(appendText(append(sheets, `<sheet name="`...), []byte(name)), fmt.Appendf(nil, `" sheetId="%d" r:id="rId%d"/>`, i+1, i+1)...)
 		rels = fmt.Appendf(rels, `<Relationship Id="rId%d" Type="%s/worksheet" Target="worksheets/sheet%d.xml"/>`, i+1, relSpace, i+1)
 	}
 	n := len(names)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/flate"
+
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 )
 
@@ -39,6 +41,7 @@ func openPack(body []byte, b bounds) (*pack, error) {
 	if err != nil {
 		return nil, bad("a broken zip")
 	}
+	z.RegisterDecompressor(zip.Deflate, flate.NewReader)
 	p := &pack{parts: map[string]*zip.File{}, most: min(b.unpacked, 1<<20+b.ratio*int64(len(body)))}
 	p.left = p.most
 	for _, f := range z.File {
