@@ -37,6 +37,8 @@ const (
 type condition struct {
 	text    string
 	program cel.Program
+	texts   cel.Program                // where every value is text; nil where it cannot be asked so
+	cannot  error                      // why
 	fields  map[string]*resource.Field // the record's fields it looks at, by the map's name
 }
 
@@ -117,6 +119,7 @@ type conditionTypes struct {
 	types.Provider
 	entity *resource.Entity
 	used   map[string]*resource.Field
+	kind   *types.Type // of a record's fields
 }
 
 const (
@@ -144,7 +147,7 @@ func (t *conditionTypes) FindStructFieldNames(name string) ([]string, bool) {
 }
 
 // FindStructFieldType returns one member. The types of a record's fields are known
-// only when it is there.
+// only when it is there, apart from formats that have nothing but text.
 func (t *conditionTypes) FindStructFieldType(name, field string) (*types.FieldType, bool) {
 	switch name {
 	case recordType:
@@ -154,7 +157,7 @@ func (t *conditionTypes) FindStructFieldType(name, field string) (*types.FieldTy
 		}
 		t.used[field] = f
 		return &types.FieldType{
-			Type: types.DynType,
+			Type: t.kind,
 			IsSet: func(target any) bool {
 				r, ok := target.(*conditionRecord)
 				if !ok {
@@ -211,11 +214,25 @@ func compileCondition(text string, e *resource.Entity) (out *condition, err erro
 			out, err = nil, errors.New("1:1: the condition cannot be read")
 		}
 	}()
+	out = &condition{text: text}
+	if out.program, out.fields, err = conditionProgram(text, e, types.DynType); err != nil {
+		return nil, err
+	}
+	if e != nil {
+		out.texts, _, out.cannot = conditionProgram(text, e, types.StringType)
+	}
+	return out, nil
+}
+
+// conditionProgram compiles a condition on records whose fields are of a kind. What
+// a text is compared with must be a text: the one of a number is not that number,
+// and every record would seem to have another one.
+func conditionProgram(text string, e *resource.Entity, kind *types.Type) (cel.Program, map[string]*resource.Field, error) {
 	registry, err := types.NewRegistry()
 	if err != nil {
-		return nil, fmt.Errorf("1:1: %w", err)
+		return nil, nil, fmt.Errorf("1:1: %w", err)
 	}
-	provider := &conditionTypes{Provider: registry, entity: e, used: map[string]*resource.Field{}}
+	provider := &conditionTypes{Provider: registry, entity: e, used: map[string]*resource.Field{}, kind: kind}
 	options := []cel.EnvOption{
 		cel.CustomTypeAdapter(registry), cel.CustomTypeProvider(provider),
 		cel.ParserRecursionLimit(maxConditionDepth), cel.ParserExpressionSizeLimit(maxCondition),
@@ -227,20 +244,36 @@ func compileCondition(text string, e *resource.Entity) (out *condition, err erro
 	}
 	env, err := cel.NewEnv(options...)
 	if err != nil {
-		return nil, fmt.Errorf("1:1: %w", err)
+		return nil, nil, fmt.Errorf("1:1: %w", err)
 	}
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
-		return nil, celFault(issues)
+		return nil, nil, celFault(issues)
 	}
 	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("1:1: the condition is of type %s and not true or false", ast.OutputType())
+		return nil, nil, fmt.Errorf("1:1: the condition is of type %s and not true or false", ast.OutputType())
+	}
+	if kind != types.DynType {
+		for _, t := range ast.NativeRep().TypeMap() {
+			if anything(t) {
+				return nil, nil, errors.New("1:1: a value in it may be of any type")
+			}
+		}
 	}
 	program, err := env.Program(ast, cel.CostLimit(maxConditionCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
-		return nil, fmt.Errorf("1:1: %w", err)
+		return nil, nil, fmt.Errorf("1:1: %w", err)
 	}
-	return &condition{text: text, program: program, fields: provider.used}, nil
+	return program, provider.used, nil
+}
+
+// anything says whether values of a type, or values in them, may be of any type.
+func anything(t *types.Type) bool {
+	switch t.Kind() {
+	case types.DynKind, types.AnyKind, types.TypeParamKind:
+		return true
+	}
+	return slices.ContainsFunc(t.Parameters(), anything)
 }
 
 // celFault is the first thing wrong with a condition, on one line.
@@ -258,20 +291,24 @@ func celFault(issues *cel.Issues) error {
 var errCondition = errors.New("the condition came to no answer")
 
 // holds evaluates the condition. An error never holds a value.
-func (c *condition) holds(u *conditionUser, member func(string) plan.Value) (ok bool, err error) {
+func (c *condition) holds(u *conditionUser, member func(string) plan.Value) (bool, error) {
+	return c.run(c.program, u, member)
+}
+
+func (c *condition) run(program cel.Program, u *conditionUser, member func(string) plan.Value) (ok bool, err error) {
 	defer func() {
 		if p := recover(); p != nil { // the library's; the record is not visible
 			ok, err = false, errCondition
 		}
 	}()
-	if u == nil {
+	if u == nil || program == nil {
 		return false, errCondition
 	}
 	vars := map[string]any{"user": u}
 	if member != nil {
 		vars["record"] = &conditionRecord{fields: c.fields, member: member}
 	}
-	out, _, err := c.program.Eval(vars)
+	out, _, err := program.Eval(vars)
 	if err != nil {
 		return false, errCondition // its text may hold a value of the record
 	}
@@ -287,6 +324,7 @@ type allOf struct {
 	conds []*condition
 	needs []string
 	wire  []string
+	texts bool // every value is text
 }
 
 // where is the condition on rows of an entity; nil when there is none.
@@ -310,6 +348,22 @@ func (e *entityRestriction) where() plan.Condition {
 	return out
 }
 
+// whereTexts is the condition on rows of an entity in a format that has nothing but
+// text; an error says which condition cannot be asked so.
+func (e *entityRestriction) whereTexts() (plan.Condition, error) {
+	out, _ := e.where().(*allOf)
+	if out == nil {
+		return nil, nil
+	}
+	for _, c := range out.conds {
+		if c.texts == nil {
+			return nil, fmt.Errorf("the condition %.60q: %w", c.text, c.cannot)
+		}
+	}
+	out.texts = true
+	return out, nil
+}
+
 // Needs returns the folded names of the members the conditions look at.
 func (a *allOf) Needs() []string { return a.needs }
 
@@ -326,7 +380,11 @@ func (a *allOf) Holds(v *plan.Viewer, member func(string) plan.Value) (bool, err
 		u = l.conditionUser
 	}
 	for _, c := range a.conds {
-		if ok, err := c.holds(u, member); err != nil || !ok {
+		program := c.program
+		if a.texts {
+			program = c.texts
+		}
+		if ok, err := c.run(program, u, member); err != nil || !ok {
 			return false, err
 		}
 	}

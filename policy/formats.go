@@ -33,6 +33,11 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	return false
 }
 
+// isText says whether every value of a format is text.
+func isText(f resource.Format) bool {
+	return f == resource.FormatCSV || f == resource.FormatXML || f == resource.FormatXLSX || f == resource.FormatHTML
+}
+
 // page compiles what the map says of a page. Records in it cannot be told apart,
 // and text that no element claims can be searched and nothing more: so nobody
 // whose rows are filtered gets one, and nobody to whom unknown fields are masked.

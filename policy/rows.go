@@ -22,6 +22,13 @@ func (t *tree) rowsOf(rs *resource.RecordSet, entity string, inside bool) *plan.
 	}
 	er := t.rights.merged.of(entity)
 	scope, where := er.rows, er.where()
+	if f := t.route.Response.Format; where != nil && isText(f) {
+		var err error
+		if where, err = er.whereTexts(); err != nil {
+			t.fail(RowDenied, "the answer is %s, which holds nothing but text, and the rows of %s are limited by something else: %v", f, entity, err)
+			return &plan.Rows{Scope: plan.None}
+		}
+	}
 	if t.exact != nil && entity == t.entity && !inside {
 		where = newExactly(t.exact, where)
 	}

@@ -9,7 +9,6 @@ package textmask
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
@@ -26,6 +25,7 @@ type Judge struct {
 
 	masked, hidden map[string]int
 	kept, dropped  int
+	unclear        int                           // of the dropped: the condition came to no answer
 	documents      map[document]*jsonmask.Masker // within texts
 	fold           []byte
 	found          []byte
@@ -68,7 +68,7 @@ func (j *Judge) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 		m.Reset(m.Plan(), nil, jsonmask.Limits{})
 	}
 	j.Plan, j.Viewer, j.Limits = p, v, l
-	j.masked, j.hidden, j.kept, j.dropped = map[string]int{}, map[string]int{}, 0, 0
+	j.masked, j.hidden, j.kept, j.dropped, j.unclear = map[string]int{}, map[string]int{}, 0, 0, 0
 }
 
 // Fallback is the table for whatever the plan's tree does not claim.
@@ -175,67 +175,12 @@ func (j *Judge) Add(s jsonmask.Stats) {
 	}
 	j.kept += s.Kept
 	j.dropped += s.Dropped
+	j.unclear += s.Unclear
 }
 
 // Stats returns what was done so far.
 func (j *Judge) Stats() jsonmask.Stats {
-	return jsonmask.Stats{Masked: j.masked, Hidden: j.hidden, Kept: j.kept, Dropped: j.dropped}
-}
-
-// Owner is what is known about the owner of a record. The zero value is a record
-// that names none.
-type Owner struct {
-	named bool
-	alien bool // an owner was named who is not the viewer's
-}
-
-// Name notes an owner's id. An empty one says nothing. Where a record names
-// several owners, all of them must be the viewer's.
-func (j *Judge) Name(o *Owner, rows *plan.Rows, id []byte) {
-	if id = bytes.TrimSpace(id); len(id) == 0 || rows == nil {
-		return
-	}
-	o.named = true
-	if j.Viewer == nil {
-		o.alien = true
-		return
-	}
-	ids := j.Viewer.Own
-	if rows.Scope == plan.Group {
-		ids = j.Viewer.Group
-	}
-	j.fold = plan.AppendFoldID(j.fold[:0], id)
-	_, mine := ids[string(j.fold)]
-	o.alien = o.alien || !mine || len(j.fold) == 0
-}
-
-// Owns reports whether a name as it is written holds the owner's id.
-func (j *Judge) Owns(rows *plan.Rows, name []byte) bool {
-	if rows == nil {
-		return false
-	}
-	j.fold = resource.AppendFold(j.fold[:0], name)
-	return slices.Contains(rows.Owner, string(j.fold))
-}
-
-// Visible judges a record and counts it.
-func (j *Judge) Visible(rows *plan.Rows, o Owner) bool {
-	if j.sees(rows, o) && (j.Plan.MaxRows <= 0 || j.kept < j.Plan.MaxRows) {
-		j.kept++
-		return true
-	}
-	j.dropped++
-	return false
-}
-
-func (j *Judge) sees(rows *plan.Rows, o Owner) bool {
-	if rows != nil && rows.Where != nil {
-		return false // nobody has looked at what the condition needs
-	}
-	if rows == nil || rows.Scope == plan.All {
-		return true
-	}
-	return (rows.Scope == plan.Own || rows.Scope == plan.Group) && o.named && !o.alien
+	return jsonmask.Stats{Masked: j.masked, Hidden: j.hidden, Kept: j.kept, Dropped: j.dropped, Unclear: j.unclear}
 }
 
 // Missed reports whether the one record that was asked for was there and is not
