@@ -105,6 +105,8 @@ func (s *Set) query(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 	}
 	tr := s.treatmentOf(r, u, entity)
 	switch {
+	case tr.Text != nil && r.sensitive:
+		return deny(QueryDenied, "%s: %s by %s.%s, whose text holds fields that are restricted", op.ID, u.Use, entity, u.Field)
 	case tr.Effect == plan.Show:
 	case tr.Effect == plan.Detect && !hard:
 		// Nothing of this entity was restricted; its texts are looked through in
@@ -173,7 +175,7 @@ func (s *Set) write(r *rights, op *resource.Operation, u *resource.FieldUse, ent
 		return deny(FieldDenied, "%s: %s.%s may not be written", op.ID, entity, u.Field)
 	case f.edit == mayFill:
 		return unread(u, "%s: %s.%s is masked and can be filled in only while its current value is empty", op.ID, entity, u.Field)
-	case tr.Effect > plan.Show || f.edit != mayWrite:
+	case tr.Effect > plan.Show || f.edit != mayWrite || tr.Text != nil && r.sensitive:
 		return unread(u, "%s: %s.%s may not be written by somebody who does not see it as it is", op.ID, entity, u.Field)
 	}
 	return verdict{reason: Allowed}

@@ -19,7 +19,9 @@ import (
 //	                             be filled in
 //
 // The true value is refused like any other: whoever could tell it from a wrong one
-// by the answer could guess.
+// by the answer could guess. So is every text that replaces one with fields of its
+// own, by somebody who does not see all fields as they are: which of them were
+// masked within it is not known here.
 
 // value judges one written field against every record that is written.
 func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
@@ -46,7 +48,7 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 				return deny(FieldDenied, "%s: %s.%s may not be filled in", n.op.ID, n.entity.Name, name)
 			}
 			out.Filled = append(out.Filled, name)
-		case shown.Effect == plan.Detect && seenWhole(now):
+		case shown.Effect == plan.Detect && shown.Text == nil && seenWhole(now):
 		case echo:
 			leave++
 		default:

@@ -63,6 +63,9 @@ func TestWriteBack(t *testing.T) {
 		"text with nothing masked in it":    {`{"Notes":"new"}`, map[string]resource.Value{"Notes": text("call back")}, Allowed, ""},
 		"text with a number masked in it":   {`{"Notes":"new"}`, map[string]resource.Value{"Notes": text("call +919876543210")}, FieldDenied, ""},
 		"that text as it was shown":         {`{"Notes":"call XXXXXXXX"}`, map[string]resource.Value{"Notes": text("call +919876543210")}, Allowed, `{}`},
+		"a document, with a mask in it":     {`{"Extra":"{\"Phone\":\"+91XXXXXX3210\"}"}`, map[string]resource.Value{"Extra": text(`{"Phone":"+919876543210"}`)}, FieldDenied, ""},
+		"a document without a mask in it":   {`{"Extra":"{}"}`, map[string]resource.Value{"Extra": text(`{"FirstName":"A"}`)}, FieldDenied, ""},
+		"a document where nothing was":      {`{"Extra":"{}"}`, map[string]resource.Value{"Extra": null}, Allowed, ""},
 		"two names of one field":            {`{"Phone":"+91XXXXXX3210","Mobile":"2"}`, map[string]resource.Value{"Phone": full, "Mobile": full}, FieldDenied, ""},
 		"there is no such lead":             {`{"Phone":"x"}`, nil, FieldDenied, ""},
 		"a field nobody declared, empty":    {`{"mx_New":"x"}`, map[string]resource.Value{"mx_New": {Kind: '"'}}, Allowed, ""},
@@ -171,7 +174,9 @@ func TestExactLookup(t *testing.T) {
 		`{"LookupName":"Phone","Op":"="}`:                                  QueryDenied,
 		`{"LookupName":"EmailAddress","Op":"=","LookupValue":"a@b.test"}`:  QueryDenied,
 		`{"LookupName":"mx_PAN","Op":"=","LookupValue":"ABCDE1234F"}`:      QueryDenied,
+		`{"LookupName":"Extra","Op":"LIKE","LookupValue":"98"}`:            QueryDenied,
 		`{"Sort":"Phone"}`: QueryDenied,
+		`{"Sort":"Extra"}`: QueryDenied,
 	} {
 		if d := s.Decide(as("sales_manager"), ops(t, m, "POST /search "+send), Env{}); d.Reason != want || d.LookedUp != d.Allow {
 			t.Errorf("%s: %s (%s), want %s", send, d.Reason, d.Detail, want)
