@@ -3,10 +3,7 @@
 
 package mask
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // span is a stretch of text, end exclusive.
 type span struct{ start, end int }
@@ -25,31 +22,14 @@ type span struct{ start, end int }
 // A run that touches a letter or an underscore is taken for part of a name
 // unless it has ten digits. Digits and separators of other scripts count.
 // Dates, dotted addresses, decimals with a short part and GUIDs stay.
-func Detect(dst, text []byte) ([]byte, int) {
-	if !suspect(text) {
-		return append(dst, text...), 0
-	}
-	var buf [8]span
-	found := addNumbers(addPANs(addMails(buf[:0], text), text), text)
-	if len(found) == 0 {
-		return append(dst, text...), 0
-	}
-	slices.SortFunc(found, func(a, b span) int { return a.start - b.start })
-	n, from := 0, 0
-	for _, s := range found {
-		if s.start < from { // overlaps the one before
-			from = max(from, s.end)
-			continue
-		}
-		dst = append(append(dst, text[from:s.start]...), FullText...)
-		from = s.end
-		n++
-	}
-	return append(dst, text[from:]...), n
-}
+//
+// Text with markup is read a second time without its tags and with its
+// references undone, and runs that are base64 of other text are read as that
+// text; see Search.
+func Detect(dst, text []byte) ([]byte, int) { return Search(dst, text, nil) }
 
 // suspect is the cheap look before the real one: text with fewer than four
-// digits and neither @ nor % holds nothing that Detect finds.
+// digits and neither @ nor % holds nothing that Detect finds as it stands.
 func suspect(text []byte) bool {
 	digits := 0
 	for _, c := range text {

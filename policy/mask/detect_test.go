@@ -28,7 +28,7 @@ func TestDetect(t *testing.T) {
 		"uid 2345 6789 0124":                   "uid " + x,
 		"card 4111-1111-1111-1111":             "card " + x,
 		"card 4111111111111111":                "card " + x,
-		"<b>98765432</b>10":                    "<b>" + x + "</b>10",
+		"<b>98765432</b>10":                    "<b>" + x + "</b>",
 		`{"SourceNumber":"+919876543210"}`:     `{"SourceNumber":"` + x + `"}`,
 		"mail asha.rao@example.co.in, please":  "mail " + x + ", please",
 		"x?m=asha%40example.in&y":              "x?m=" + x + "&y",

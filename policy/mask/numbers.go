@@ -23,7 +23,11 @@ type run struct {
 }
 
 // addNumbers adds the runs of digits that may be somebody's number.
-func addNumbers(out []span, text []byte) []span {
+func addNumbers(out []span, text []byte) []span { return addRuns(out, text, false) }
+
+// addRuns adds the runs of digits that may be somebody's number, or any that may be
+// compared with one.
+func addRuns(out []span, text []byte, all bool) []span {
 	var buf [20]byte
 	for i := 0; i < len(text); {
 		c := text[i]
@@ -45,7 +49,7 @@ func addNumbers(out []span, text []byte) []span {
 			continue
 		}
 		r := readRun(text, i, buf[:0])
-		if r.personal() {
+		if all && r.count >= alike && (!r.word || r.count >= 10) || !all && r.personal() {
 			start := r.start
 			if start > 0 && text[start-1] == '+' {
 				start--

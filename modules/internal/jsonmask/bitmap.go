@@ -44,8 +44,8 @@ func looked(m bitmap, in []byte, from int, hints bool) bitmap {
 	return m
 }
 
-// find sets the bits of those bytes that plainEnd stops at, or of digits, @ and %.
-// in is a multiple of 64 bytes, dst an eighth of in.
+// find sets the bits of those bytes that plainEnd stops at, or of what a text has in
+// which Detect finds anything: digits, @, %, &, <, = and what lies between those. in is a multiple of 64 bytes, dst an eighth of in.
 func find(dst, in []byte, hints bool) {
 	switch {
 	case wide && hints:
@@ -65,7 +65,7 @@ func narrow(dst, in []byte, hints bool) {
 		y := x &^ highs
 		var m uint64
 		if hints {
-			m = (y+(0x80-'0')*lows)&^(y+(0x80-'9'-1)*lows) | ^(y ^ '@'*lows + 0x7F*lows) | ^(y ^ '%'*lows + 0x7F*lows)
+			m = (y+(0x80-'0')*lows)&^(y+(0x80-'@'-1)*lows) | (y+(0x80-'%')*lows)&^(y+(0x80-'&'-1)*lows)
 			m &^= x
 		} else {
 			// Flipping the second bit brings the quote to 0x20, see plainEnd.
@@ -111,7 +111,7 @@ func (s *scanner) farther(i int) int {
 	return plainEnd(s.in, i)
 }
 
-// hinted reports whether plain text from i to end may hold a digit, a @ or a %.
+// hinted reports whether plain text from i to end may hold anything that is looked for.
 func (s *scanner) hinted(i, end int) bool {
 	for ; i < end; i += 56 {
 		if i>>3 > len(s.hints)-8 || s.hints.from(i)<<(64-min(56, end-i)) != 0 {

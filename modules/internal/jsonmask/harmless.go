@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
+
+	"github.com/crmgate/crmgate/policy/mask"
 )
 
 // shortest is the length of the shortest text in which mask.Detect finds anything,
@@ -16,8 +18,8 @@ const shortest = 6
 // harmless reports whether text surely holds nothing that mask.Detect finds. It
 // knows the kinds of text that most fields hold: very short text, text with fewer
 // than four digits, a GUID, and a date with or without a time. Of all other text
-// it says no, and so it does of every other @ and %, and of anything else that is
-// not ASCII.
+// it says no, and so it does of every other @, %, & and <, of base64, and of anything
+// else that is not ASCII.
 func harmless(text []byte) bool {
 	if len(text) < shortest {
 		return true
@@ -27,7 +29,7 @@ func harmless(text []byte) bool {
 	case !ok:
 		return false
 	case n < 4:
-		return true
+		return !mask.LongRun(text)
 	}
 	switch len(text) {
 	case 36:
@@ -41,12 +43,12 @@ func harmless(text []byte) bool {
 }
 
 // countDigits counts the digits of text; ok is false when it is not ASCII or has
-// a @ or a %.
+// a @, a %, a & or a <.
 func countDigits(text []byte) (n int, ok bool) {
 	for len(text) >= 8 {
 		x := binary.LittleEndian.Uint64(text)
-		at, percent := x^'@'*lows, x^'%'*lows
-		if ((at-lows)|(percent-lows)|x)&highs != 0 {
+		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
+		if ((at-lows)|(percent-lows)|(and-lows)|(less-lows)|x)&highs != 0 {
 			return n, false
 		}
 		// Without a high bit no sum carries: the first marks '0' and above, the
@@ -55,7 +57,7 @@ func countDigits(text []byte) (n int, ok bool) {
 		text = text[8:]
 	}
 	for _, c := range text {
-		if c >= utf8.RuneSelf || c == '@' || c == '%' {
+		if c >= utf8.RuneSelf || c == '@' || c == '%' || c == '&' || c == '<' {
 			return n, false
 		}
 		if '0' <= c && c <= '9' {

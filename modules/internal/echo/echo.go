@@ -1,0 +1,332 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package echo remembers the values that an answer holds and a person may not see,
+// and finds them where they come a second time: in a note, a message, a field that
+// nobody declared.
+//
+// It looks for the value and not for what it looks like, so it finds names of people
+// and companies, which no detector knows. Each place becomes the masked form of that
+// very value.
+package echo
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/crmgate/crmgate/policy/mask"
+)
+
+const (
+	// Shortest is the length of the shortest value that is remembered, in characters:
+	// shorter ones stand in every other text.
+	Shortest = 6
+
+	longest = 256  // bytes of a value that are kept
+	most    = 2048 // values kept of an answer's earlier records, when Trim has been called
+	fewest  = 512  // of them that Trim keeps
+
+	window  = 6                 // bytes of a value by which it is found
+	stride  = window - gram + 1 // between the places of a text that are looked at
+	gram    = 4                 // bytes looked at there
+	gramLog = 17                // bits of a number that stands for such
+	headLog = 12
+	tailLog = 10
+	maxKept = 1 << 18 // bytes of a set that is used again
+
+	patience = 64 // values with one hash that a new one is compared with
+)
+
+// Set is the values of one answer. The zero Set is empty and ready. It must not be
+// used by two goroutines at once. Nothing of a value stays in it after Reset.
+//
+// A value of less than six characters, one of a single character over and over, and
+// one without letters and digits is not remembered. Of one longer than 256 bytes
+// the beginning is, and where that stands everything behind it goes. Letters of ASCII
+// are compared in either case.
+type Set struct {
+	text    []byte // the values, one behind the other
+	entries []entry
+	grams   []uint64 // a bit for each four bytes that a window may have at the place looked at
+	heads   []int32  // by window: the first entry, counted from 1
+	wholes  []int32  // by the whole of a value
+	tails   []int32  // by the last seven digits
+	numbers int      // entries that are numbers
+
+	finds []mask.Find
+	runs  []mask.Find
+	hops  int // entries compared for the text at hand
+}
+
+type entry struct {
+	mask   *mask.Func
+	window uint64 // folded
+	start  uint32 // in Set.text
+	size   uint16
+	at     uint16 // where the window is
+	whole  uint32 // hash
+	next   [3]int32
+	hidden bool
+	cut    bool // the value goes on
+	number bool
+}
+
+// The chains of an entry.
+const (
+	byWindow = iota
+	byWhole
+	byTail
+)
+
+// Add remembers a text that is masked by f, or, where hidden is set, not shown at all:
+// where it comes again it is masked fully then. Of two treatments of one value the
+// stricter holds. original is not kept.
+func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
+	text, cut := bytes.TrimSpace(original), false
+	if !recognised(text) {
+		return
+	}
+	if len(text) > longest {
+		text, cut = text[:longest], true
+	}
+	hidden = hidden || f.Null()
+	whole := hash(text)
+	if s.heads == nil {
+		s.heads, s.wholes, s.tails = make([]int32, 1<<headLog), make([]int32, 1<<headLog), make([]int32, 1<<tailLog)
+		s.grams = make([]uint64, 1<<(gramLog-6))
+	}
+	for k, n := s.wholes[whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
+		if e := &s.entries[k-1]; e.whole == whole && e.cut == cut && int(e.size) == len(text) && same(s.original(e), text) {
+			e.hidden = e.hidden || hidden
+			return
+		}
+	}
+	if len(s.text) > math.MaxUint32-longest {
+		return // beyond what any answer is let hold
+	}
+	e := entry{
+		mask: f, start: uint32(len(s.text)), size: uint16(len(text)), whole: whole,
+		hidden: hidden, cut: cut, number: mask.IsNumber(text) && !cut,
+	}
+	e.at = s.rarest(text)
+	e.window = windowAt(text, int(e.at))
+	s.text = append(s.text, text...)
+	s.entries = append(s.entries, e)
+	s.link(len(s.entries))
+}
+
+// AddNumber remembers a JSON number, by the digits of a whole one and as it is written
+// otherwise.
+func (s *Set) AddNumber(raw []byte, f *mask.Func, hidden bool) {
+	var buf [48]byte
+	if len(raw) > longest {
+		return
+	}
+	text, ok := mask.AppendWhole(buf[:0], raw)
+	if !ok {
+		text = bytes.TrimPrefix(raw, []byte("-"))
+	}
+	s.Add(text, f, hidden)
+}
+
+// Len is the number of values remembered.
+func (s *Set) Len() int { return len(s.entries) }
+
+// Trim forgets the oldest values when there are many. It is called between records,
+// so that all values of the record at hand are known.
+func (s *Set) Trim() {
+	if len(s.entries) > most {
+		s.trim()
+	}
+}
+
+func (s *Set) trim() {
+	gone := len(s.entries) - fewest
+	from := s.entries[gone].start
+	clear(s.grams)
+	clear(s.heads)
+	clear(s.wholes)
+	clear(s.tails)
+	n := copy(s.text, s.text[from:])
+	clear(s.text[n:])
+	s.text = s.text[:n]
+	n = copy(s.entries, s.entries[gone:])
+	clear(s.entries[n:])
+	s.entries, s.numbers = s.entries[:n], 0
+	for k := range s.entries {
+		s.entries[k].start -= from
+		s.link(k + 1)
+	}
+}
+
+// Reset forgets everything, and leaves nothing of it in memory.
+func (s *Set) Reset() {
+	switch {
+	case len(s.entries) == 0:
+		return
+	case cap(s.text) > maxKept || cap(s.entries) > 4*most:
+		clear(s.text)
+		*s = Set{}
+		return
+	case len(s.entries) > most/8:
+		clear(s.grams)
+		clear(s.heads)
+		clear(s.wholes)
+		clear(s.tails)
+	default:
+		for k := range s.entries {
+			s.unlink(&s.entries[k])
+		}
+	}
+	clear(s.text)
+	clear(s.entries)
+	s.text, s.entries, s.numbers = s.text[:0], s.entries[:0], 0
+}
+
+func (s *Set) original(e *entry) []byte { return s.text[e.start:][:e.size] }
+
+// link puts entry k, counted from 1, into the tables.
+func (s *Set) link(k int) {
+	e := &s.entries[k-1]
+	s.chain(k, byWindow, &s.heads[windowHash(e.window)])
+	s.chain(k, byWhole, &s.wholes[e.whole>>(32-headLog)])
+	for i := range stride {
+		h := gramHash(uint32(e.window >> (8 * i)))
+		s.grams[h>>6] |= 1 << (h & 63)
+	}
+	if e.number {
+		s.numbers++
+		s.chain(k, byTail, &s.tails[s.tailOf(e)])
+	}
+}
+
+func (s *Set) chain(k, by int, head *int32) {
+	s.entries[k-1].next[by] = *head
+	*head = int32(k)
+}
+
+// unlink takes an entry out of the tables, when all others go as well.
+func (s *Set) unlink(e *entry) {
+	s.heads[windowHash(e.window)], s.wholes[e.whole>>(32-headLog)] = 0, 0
+	for i := range stride {
+		s.grams[gramHash(uint32(e.window>>(8*i)))>>6] = 0
+	}
+	if e.number {
+		s.tails[s.tailOf(e)] = 0
+	}
+}
+
+func (s *Set) tailOf(e *entry) uint32 {
+	var buf [16]byte
+	digits, _ := mask.AppendDigits(buf[:0], s.original(e))
+	return tailHash(digits)
+}
+
+// rarest chooses the window by which a value is found: one that no other has, if
+// possible, so that an area code or a mail server that all values have in common
+// is not what each of them is found by.
+func (s *Set) rarest(text []byte) uint16 {
+	last := len(text) - window
+	step := max(1, last/4)
+	best, least := last, 8
+	for at := last; at >= 0; at -= step {
+		n := 0
+		for k := s.heads[windowHash(windowAt(text, at))]; k > 0 && n < least; k = s.entries[k-1].next[byWindow] {
+			n++
+		}
+		if n < least {
+			best, least = at, n
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return uint16(best)
+}
+
+// recognised reports whether a text can be told to be the same where it comes again.
+func recognised(text []byte) bool {
+	if len(text) < Shortest || len(text) < 4*Shortest && utf8.RuneCount(text) < Shortest {
+		return false
+	}
+	varied, telling := false, false
+	for _, c := range text {
+		varied = varied || c != text[0]
+		telling = telling || c >= '0' && (c <= '9' || c >= 'A' && (c <= 'Z' || c >= 'a' && (c <= 'z' || c >= utf8.RuneSelf)))
+		if varied && telling {
+			return true
+		}
+	}
+	return false
+}
+
+const folds = 0x2020202020202020
+
+// windowAt returns the window of text at i, folded: bytes that are the same but for the
+// case of letters, and some others, give the same.
+func windowAt(text []byte, i int) uint64 {
+	b := text[i : i+window]
+	return (uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint16(b[4:]))<<32) | folds>>16
+}
+
+func windowHash(w uint64) uint32 { return uint32(w * 0x9E3779B97F4A7C15 >> (64 - headLog)) }
+
+func gramHash(g uint32) uint32 { return (g | folds&math.MaxUint32) * 0x9E3779B1 >> (32 - gramLog) }
+
+func tailHash(digits []byte) uint32 {
+	h := uint32(0)
+	for _, c := range digits[max(0, len(digits)-7):] {
+		h = 10*h + uint32(c-'0')
+	}
+	return h * 0x9E3779B1 >> (32 - tailLog)
+}
+
+// hash is the same for texts that differ in the case of letters only.
+func hash(text []byte) uint32 {
+	h := uint64(len(text))
+	for ; len(text) >= 8; text = text[8:] {
+		h = (h ^ (binary.LittleEndian.Uint64(text) | folds)) * 0x9E3779B97F4A7C15
+		h ^= h >> 32
+	}
+	var last [8]byte
+	copy(last[:], text)
+	h = (h ^ (binary.LittleEndian.Uint64(last[:]) | folds)) * 0x9E3779B97F4A7C15
+	return uint32(h >> 32)
+}
+
+// same compares texts of one length, letters of ASCII in either case.
+func same(a, b []byte) bool {
+	for i, c := range a {
+		if d := b[i]; c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// glued reports whether a letter or digit stands on either side of the cut at i.
+func glued(text []byte, i int) bool {
+	if i <= 0 || i >= len(text) {
+		return false
+	}
+	return wordy(text[:i], true) && wordy(text[i:], false)
+}
+
+// wordy reports whether text begins or ends with a letter, a digit or a mark.
+func wordy(text []byte, end bool) bool {
+	c := text[0]
+	if end {
+		c = text[len(text)-1]
+	}
+	if c < utf8.RuneSelf {
+		return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	}
+	r, _ := utf8.DecodeRune(text)
+	if end {
+		r, _ = utf8.DecodeLastRune(text)
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+}

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package echo
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/policy/mask"
+)
+
+func function(t testing.TB, s mask.Spec) *mask.Func {
+	t.Helper()
+	f, err := mask.Compile(s, []byte("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// lead is a set with the values of one lead.
+func lead(t testing.TB) *Set {
+	s := &Set{}
+	s.Add([]byte("Meera Nair"), function(t, mask.Spec{Fn: "full"}), false)
+	s.Add([]byte("+91-9812345670"), function(t, mask.Spec{Fn: "phone", KeepLast: 4}), false)
+	s.Add([]byte(" Acme Kettles GmbH\n"), nil, true)
+	s.Add([]byte("Zoë Çelik"), function(t, mask.Spec{Fn: "full"}), false)
+	s.Add([]byte("1990-05-17"), nil, true)
+	s.AddNumber([]byte("45123.90"), function(t, mask.Spec{Fn: "round", Step: 1000}), false)
+	s.AddNumber([]byte("7654321"), nil, true)
+	s.Add([]byte(strings.Repeat("a long note, ", 30)), nil, true)
+	return s
+}
+
+func TestSearch(t *testing.T) {
+	const x = mask.FullText
+	s := lead(t)
+	for in, want := range map[string]string{
+		"met Meera Nair today":                             "met " + x + " today",
+		"MEERA NAIR":                                       x,
+		"(meera nair), acme kettles gmbh.":                 "(" + x + "), " + x + ".",
+		"lead_Meera Nair_1":                                "lead_" + x + "_1",
+		"\u201cMeera Nair\u201d":                           "\u201c" + x + "\u201d",
+		"Meera Nair Meera Nair":                            x + " " + x,
+		"call 98123 45670":                                 "call +91XXXXXX5670",
+		"call +91-9812345670!":                             "call +91XXXXXX5670!",
+		"call 009198.1234.5670":                            "call +91XXXXXX5670",
+		"no 234-5670":                                      "no +91XXXXXX5670",
+		"zoë Çelik":                                        x,
+		"born 1990-05-17.":                                 "born " + x + ".",
+		"EUR 45123.90":                                     "EUR 45000",
+		"id 7654321":                                       "id " + x,
+		"<b>Meera</b> Nair<br>x":                           "<b>" + x + "</b><br>x",
+		"<em>Mee</em>ra&nbsp;Nair":                         "<em>Mee</em>ra&nbsp;Nair", // a blank of another kind
+		"Meera&#32;Nair":                                   x,
+		"see TWVlcmEgTmFpciBub3cuIQ==":                     "see " + x + "==",
+		"AcmeKettles Acme Kettles GmbH":                    "AcmeKettles " + x,
+		strings.Repeat("a long note, ", 40):                x,
+		"see " + strings.Repeat("a long note, ", 29) + "b": "see " + x,
+	} {
+		got, n := s.Search([]byte("pre"), []byte(in))
+		if string(got) != "pre"+want {
+			t.Errorf("%q is shown as %q, not %q", in, got[3:], want)
+		}
+		if n == 0 && in != want {
+			t.Errorf("%q: nothing is counted", in)
+		}
+	}
+	for _, in := range []string{
+		"", "Meera", "Meera Naira", "XMeera Nair", "éMeera Nair", "Meera  Nair", "234567", "8234567", "98765", "1990-05-18",
+		"Meera Naír", "7654321a", "2017654321", "a long note, ",
+	} {
+		if in == "2017654321" { // ten digits: the detectors' business, and the known number's
+			continue
+		}
+		if got, n := s.Search(nil, []byte(in)); n != 0 || string(got) != in {
+			t.Errorf("%q is shown as %q: text that repeats nothing is destroyed", in, got)
+		}
+	}
+}
+
+func TestWhatIsNotRemembered(t *testing.T) {
+	s := &Set{}
+	for _, in := range []string{"", "Meera", "  Ravi  ", "------", "XXXXXXXX", "9999999999", "- - - -", "éèàù"} {
+		s.Add([]byte(in), nil, true)
+	}
+	if s.Len() > 0 {
+		t.Errorf("%q is remembered: every text that holds such is masked", s.text)
+	}
+}
+
+func TestStricterTreatmentHolds(t *testing.T) {
+	s := &Set{}
+	s.Add([]byte("+91-9812345670"), function(t, mask.Spec{Fn: "phone", KeepLast: 4}), false)
+	s.Add([]byte("+91-9812345670"), nil, true)
+	if got, _ := s.Search(nil, []byte("+91-9812345670")); string(got) != mask.FullText {
+		t.Errorf("a value that is hidden elsewhere is shown as %q", got)
+	}
+	if s.Len() != 1 {
+		t.Errorf("one value is kept %d times", s.Len())
+	}
+}
+
+func TestAppendNumber(t *testing.T) {
+	s := lead(t)
+	s.Add([]byte("550 0123"), nil, true)
+	for in, want := range map[string]string{
+		"45123.90": "45000", "-45123.90": "-45000", "7654321": "null", "7654321.0": "null", "7.654321e6": "null",
+		"9812345670": "null", "919812345670": "null", "5500123": "null", "7654322": "", "45123": "", "0": "",
+	} {
+		got, ok := s.AppendNumber(nil, []byte(in))
+		if string(got) != want || ok != (want != "") {
+			t.Errorf("%s becomes %q (%v), not %q", in, got, ok, want)
+		}
+	}
+}
+
+// TestNothingStaysAfterReset looks at all memory of a set, of few values and of many.
+func TestNothingStaysAfterReset(t *testing.T) {
+	for _, n := range []int{1, 20, 3 * most} {
+		s := &Set{}
+		for k := range n {
+			s.Add(fmt.Appendf(nil, "secret value %d", k), nil, true)
+			if k%100 == 0 {
+				s.Trim()
+			}
+		}
+		text, entries := s.text[:cap(s.text)], s.entries[:cap(s.entries)]
+		s.Reset()
+		if i := bytes.IndexFunc(text, func(r rune) bool { return r != 0 }); i >= 0 {
+			t.Errorf("of %d values %q stays in memory", n, text[i:min(i+20, len(text))])
+		}
+		for _, e := range entries {
+			if e != (entry{}) {
+				t.Fatalf("of %d values an entry stays: %+v", n, e)
+			}
+		}
+		if _, found := s.Search(nil, []byte("secret value 1")); found > 0 {
+			t.Errorf("a value of another answer is found")
+		}
+		for _, table := range [][]int32{s.heads, s.wholes, s.tails} {
+			for _, k := range table {
+				if k != 0 {
+					t.Fatalf("a table of %d values still has one", n)
+				}
+			}
+		}
+		for _, g := range s.grams {
+			if g != 0 {
+				t.Fatalf("a bit of %d values is still set", n)
+			}
+		}
+	}
+}
+
+func TestTrimKeepsTheLastOnes(t *testing.T) {
+	s := &Set{}
+	for k := range 10 * most {
+		s.Trim()
+		s.Add(fmt.Appendf(nil, "value no. %d!", k), nil, true)
+		if s.Len() > most+1 {
+			t.Fatalf("%d values are kept", s.Len())
+		}
+		for _, back := range []int{0, 1, fewest / 2, fewest - 1} {
+			if text := fmt.Appendf(nil, "a value no. %d!", k-back); k >= back && k%97 == 0 && len(s.Finds(text)) == 0 {
+				t.Fatalf("after value %d the one %d before is forgotten", k, back)
+			}
+		}
+	}
+}
+
+// TestHostileValuesCostLittle has values and a text made so that everything has to be
+// compared with everything.
+func TestHostileValuesCostLittle(t *testing.T) {
+	s := &Set{}
+	for k := range 20_000 {
+		s.Add(fmt.Appendf(nil, "aaaaaaaaaaaaaaaaaaaa%06d%s", k, strings.Repeat("a", 180)), nil, true)
+		s.Add(fmt.Appendf(nil, "%04d 2345678", k), nil, true)
+	}
+	text := []byte(strings.Repeat("aaaaaaa ", 10_000))
+	s.Echoes(text)
+	s.Finds(text)
+	if s.hops > 64*len(text) {
+		t.Errorf("%d comparisons for %d bytes: an answer written for it takes minutes", s.hops, len(text))
+	}
+	text = []byte(strings.Repeat("2345678, ", 10_000))
+	s.EchoesNumber(text)
+	if s.hops > 64*len(text) {
+		t.Errorf("%d comparisons for %d bytes of numbers", s.hops, len(text))
+	}
+}

@@ -1,0 +1,204 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package echo
+
+import (
+	"encoding/binary"
+
+	"github.com/crmgate/crmgate/policy/mask"
+)
+
+// Echoes reports whether text, as it stands, may hold a value: whether Finds would find
+// one, numbers in another writing aside. It takes about a nanosecond for two bytes.
+func (s *Set) Echoes(text []byte) bool {
+	if len(s.entries) == 0 {
+		return false
+	}
+	s.hops = 0
+	for i := s.near(text, 0); i >= 0; i = s.near(text, i+stride) {
+		for w := i; w > i-stride; w-- {
+			if _, ok := s.at(text, w, false); ok {
+				return true
+			}
+		}
+		if s.tired(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// EchoesNumber reports whether text holds a number that is known, in whatever writing.
+func (s *Set) EchoesNumber(text []byte) bool {
+	if s.numbers == 0 {
+		return false
+	}
+	s.hops = 0
+	s.runs = mask.AppendRuns(s.runs[:0], text)
+	for _, r := range s.runs {
+		if s.number(text[r.Start:r.End]) > 0 || s.tired(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// Finds returns where values stand in text: each that is not glued to letters or
+// digits, and each row of digits that is one of the numbers, see mask.SameNumber,
+// whatever separators stand in either. A text that cannot be searched in reasonable
+// time is one find. The result stands until the next call. It implements mask.Known.
+func (s *Set) Finds(text []byte) []mask.Find {
+	s.finds = s.finds[:0]
+	if len(s.entries) == 0 {
+		return nil
+	}
+	s.hops = 0
+	for i := s.near(text, 0); i >= 0; i = s.near(text, i+stride) {
+		for w := i; w > i-stride; w-- {
+			s.at(text, w, true)
+		}
+		if s.tired(text) {
+			return s.everything(text)
+		}
+	}
+	if s.numbers > 0 {
+		s.runs = mask.AppendRuns(s.runs[:0], text)
+		for _, r := range s.runs {
+			if k := s.number(text[r.Start:r.End]); k > 0 {
+				r.Value = k - 1
+				s.finds = append(s.finds, r)
+			}
+			if s.tired(text) {
+				return s.everything(text)
+			}
+		}
+	}
+	return s.finds
+}
+
+func (s *Set) everything(text []byte) []mask.Find {
+	s.finds = append(s.finds[:0], mask.Find{End: len(text), Value: -1})
+	return s.finds
+}
+
+// near returns the next place from i on, by strides, where a value may have its window;
+// -1 where there is none.
+func (s *Set) near(text []byte, i int) int {
+	grams := (*[1 << (gramLog - 6)]uint64)(s.grams)
+	for ; i+gram+3*stride <= len(text); i += 4 * stride {
+		b := text[i : i+gram+3*stride]
+		g0, g1 := gramHash(binary.LittleEndian.Uint32(b)), gramHash(binary.LittleEndian.Uint32(b[stride:]))
+		g2, g3 := gramHash(binary.LittleEndian.Uint32(b[2*stride:])), gramHash(binary.LittleEndian.Uint32(b[3*stride:]))
+		x0, x1 := grams[g0>>6]>>(g0&63), grams[g1>>6]>>(g1&63)
+		x2, x3 := grams[g2>>6]>>(g2&63), grams[g3>>6]>>(g3&63)
+		switch {
+		case (x0|x1|x2|x3)&1 == 0:
+		case x0&1 != 0:
+			return i
+		case x1&1 != 0:
+			return i + stride
+		case x2&1 != 0:
+			return i + 2*stride
+		default:
+			return i + 3*stride
+		}
+	}
+	for ; i+gram <= len(text); i += stride {
+		if g := gramHash(binary.LittleEndian.Uint32(text[i:])); grams[g>>6]>>(g&63)&1 != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// at finds the values that have their window at w. Where all is set they are noted,
+// otherwise the first is enough.
+func (s *Set) at(text []byte, w int, all bool) (int, bool) {
+	if w < 0 || w+window > len(text) {
+		return 0, false
+	}
+	key := windowAt(text, w)
+	for k := s.heads[windowHash(key)]; k > 0; {
+		e := &s.entries[k-1]
+		s.hops++
+		start := w - int(e.at)
+		end := start + int(e.size)
+		if e.window == key && start >= 0 && end <= len(text) {
+			s.hops += int(e.size) / 8
+			if same(s.original(e), text[start:end]) && !glued(text, start) && (e.cut || !glued(text, end)) {
+				if !all {
+					return int(k), true
+				}
+				if e.cut {
+					end = len(text)
+				}
+				s.finds = append(s.finds, mask.Find{Start: start, End: end, Value: int(k - 1)})
+			}
+		}
+		k = e.next[byWindow]
+	}
+	return 0, false
+}
+
+// tired reports whether looking has taken out of all proportion to the text, as it can
+// where somebody wrote values and texts to that end.
+func (s *Set) tired(text []byte) bool { return s.hops > 16*len(text)+1<<12 }
+
+// number returns the entry, counted from 1, of the number that digits are; 0 for none. Of
+// several it is one that is hidden, else the one that came first.
+func (s *Set) number(run []byte) int {
+	var buf, own [16]byte
+	digits, _ := mask.AppendDigits(buf[:0], run)
+	best := 0
+	for k := s.tails[tailHash(digits)]; k > 0; k = s.entries[k-1].next[byTail] {
+		e := &s.entries[k-1]
+		s.hops++
+		if d, _ := mask.AppendDigits(own[:0], s.original(e)); mask.SameNumber(digits, d) {
+			if best == 0 || e.hidden || !s.entries[best-1].hidden {
+				best = int(k)
+			}
+		}
+	}
+	return best
+}
+
+// AppendMasked appends what the value of a find is shown as. It implements mask.Known.
+func (s *Set) AppendMasked(dst []byte, value int) []byte {
+	e := &s.entries[value]
+	if e.hidden {
+		return append(dst, mask.FullText...)
+	}
+	return e.mask.AppendBytes(dst, s.original(e))
+}
+
+// Search is mask.Detect that finds the values of the set as well.
+func (s *Set) Search(dst, text []byte) ([]byte, int) {
+	if len(s.entries) == 0 {
+		return mask.Detect(dst, text)
+	}
+	return mask.Search(dst, text, s)
+}
+
+// AppendNumber appends what the JSON number raw becomes, when it is one of the values,
+// as a JSON literal: what the value's own function makes of a number, null where that
+// is another writing of it or not shown at all.
+func (s *Set) AppendNumber(dst, raw []byte) ([]byte, bool) {
+	var buf [48]byte
+	text, ok := mask.AppendWhole(buf[:0], raw)
+	if !ok {
+		if text = raw; text[0] == '-' {
+			text = text[1:]
+		}
+	}
+	found := s.Finds(text)
+	if len(found) == 0 {
+		return dst, false
+	}
+	for _, f := range found {
+		if f.Value >= 0 && !f.Loose && f.Start == 0 && f.End == len(text) && !s.entries[f.Value].hidden {
+			return s.entries[f.Value].mask.AppendNumber(dst, raw), true
+		}
+	}
+	return append(dst, "null"...), true
+}

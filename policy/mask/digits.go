@@ -1,0 +1,131 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package mask
+
+import "bytes"
+
+const (
+	alike    = 7  // digits by which two numbers can be told to be the same
+	telling  = 10 // digits that are compared of longer ones
+	maxWhole = 40 // digits of a whole number that is looked at
+)
+
+// AppendDigits appends the last digits of text to dst, at most ten of them, as the
+// number they are whatever separators stand between them, and returns dst and how
+// many there are. Digits of other scripts are none.
+func AppendDigits(dst, text []byte) ([]byte, int) {
+	from := len(text)
+	for n := 0; from > 0 && n < telling; from-- {
+		if isDigit(text[from-1]) {
+			n++
+		}
+	}
+	n := len(dst)
+	for _, c := range text[from:] {
+		if isDigit(c) {
+			dst = append(dst, c)
+		}
+	}
+	return dst, len(dst) - n
+}
+
+// IsNumber reports whether text is digits, seven or more, and what separates them,
+// and no date.
+func IsNumber(text []byte) bool {
+	n := 0
+	for _, c := range text {
+		switch {
+		case isDigit(c):
+			n++
+		case c == ' ' || c == '+' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')' || c == 0xC2 || c == 0xA0:
+		default:
+			return false
+		}
+	}
+	return n >= alike && plainDate(text, 0) == 0
+}
+
+// SameNumber reports whether two rows of digits, as AppendDigits gives them, are the
+// same number, one of them perhaps without its country or area: the shorter ends the
+// longer, and has seven digits at least.
+func SameNumber(a, b []byte) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	return len(a) >= alike && bytes.HasSuffix(b, a)
+}
+
+// AppendRuns appends the stretches of text that are digits as Detect reads them,
+// separators between them or not, with a plus in front: those that can be told to be
+// a number that is known. Those of fewer than seven digits cannot, nor can dates,
+// GUIDs, or fewer than ten digits that touch a letter.
+func AppendRuns(out []Find, text []byte) []Find {
+	var buf [8]span
+	for _, s := range addRuns(buf[:0], text, true) {
+		out = append(out, Find{Start: s.start, End: s.end, Value: -1, Loose: true})
+	}
+	return out
+}
+
+// AppendWhole appends the digits of a JSON number to dst, without its sign, when it
+// is a whole number, however it is written: 98.1e3 is 98100. ok is false for
+// others, and for those of more than forty digits.
+func AppendWhole(dst, raw []byte) (out []byte, ok bool) {
+	start := len(dst)
+	shift, point, i := 0, false, 0
+	for ; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '-' && i == 0:
+		case c == '.':
+			point = true
+		case isDigit(c):
+			if point {
+				shift--
+			}
+			if len(dst) > start || c != '0' {
+				dst = append(dst, c)
+			}
+		default: // e
+			exp, neg := 0, false
+			for _, c := range raw[i+1:] {
+				if c == '-' {
+					neg = true
+				} else if isDigit(c) && exp < 1<<20 {
+					exp = 10*exp + int(c-'0')
+				}
+			}
+			if neg {
+				exp = -exp
+			}
+			shift += exp
+			i = len(raw)
+		}
+	}
+	for ; shift < 0 && len(dst) > start; shift++ {
+		if dst[len(dst)-1] != '0' {
+			return dst[:start], false
+		}
+		dst = dst[:len(dst)-1]
+	}
+	if len(dst) == start {
+		return append(dst, '0'), true
+	}
+	if len(dst)-start+max(shift, 0) > maxWhole {
+		return dst[:start], false
+	}
+	for ; shift > 0; shift-- {
+		dst = append(dst, '0')
+	}
+	return dst, true
+}
+
+// IsPersonal reports whether a whole number, by its digits, is one that Detect would
+// find as text, from ten digits on: shorter ones are more often amounts.
+func IsPersonal(digits []byte) bool {
+	if len(digits) < telling || len(digits) > 19 {
+		return false
+	}
+	r := run{span: span{0, len(digits)}, digits: digits, count: len(digits), groups: 1, first: len(digits), last: len(digits)}
+	return r.personal()
+}

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package mask
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+func TestDetectReadsMarkup(t *testing.T) {
+	const x = FullText
+	for in, want := range map[string]string{
+		"<em>98123</em>45670":                                         "<em>" + x + "</em>",
+		"<b>meera</b>.nair@canary.example":                            "<b>" + x + "</b>",
+		"<p>98123&nbsp;45670</p><p>meera.nair&#64;canary.example</p>": "<p>" + x + "</p><p>" + x + "</p>",
+		"meera&commat;canary.example":                                 x,
+		"meera&#x40;canary.example":                                   x,
+		"meera&#64canary.example":                                     x,
+		"meera<wbr>@<!-- no robots -->canary.example":                 x + "<wbr>",
+		`98<span class="hit">123</span>45670`:                         x + "</span>",
+		"9812&#51;45670":                                              x,
+		"&#57;&#56;&#49;&#50;&#51;&#52;&#53;&#54;":                    x,
+		"<td>98123</td><td>45670</td>":                                "",
+		"98123<br>45670":                                              "",
+		"a < 98123 > 45670":                                           "",
+		"AT&T 12345 &copy; &#x; &; <5>":                               "",
+		"<98123>45670":                                                "",
+	} {
+		if want == "" {
+			want = in
+		}
+		if got, _ := Detect(nil, []byte(in)); string(got) != want {
+			t.Errorf("%q is shown as %q, not %q", in, got, want)
+		}
+	}
+}
+
+func TestDetectReadsBase64(t *testing.T) {
+	const x = FullText
+	code := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	for in, want := range map[string]string{
+		code(`{"Phone":"+91-9812345670"}`):                                                                      x + "=",
+		"data:text/plain;base64," + code("9812345670, 9812345671"):                                              "data:text/plain;base64," + x + "==",
+		"a " + base64.RawURLEncoding.EncodeToString([]byte("mail ÿÿ?>meera@canary.example")) + " b":             "a " + x + " b",
+		"eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString([]byte(`{"m":"a@canary.example"}`)) + ".": "eyJhbGciOiJub25lIn0." + x + ".",
+		code("nothing to be found here 12"):                                                                     "",
+		code("\x00\x01\x029812345670981234567"):                                                                 "",
+		code("98123 45670")[:15]:                                                                                "",
+		"Pneumonoultramicroscopicsilicovolcanoconiosis":                                                         "",
+		"0123456789abcdef0123456789abcdef":                                                                      "",
+		"5b1fa3c2-4f89-11d3-9a0c-0305e82c0001":                                                                  "",
+	} {
+		if want == "" {
+			want = in
+		}
+		if got, _ := Detect(nil, []byte(in)); string(got) != want {
+			t.Errorf("%q is shown as %q, not %q", in, got, want)
+		}
+	}
+}
+
+func TestAppendWhole(t *testing.T) {
+	for in, want := range map[string]string{
+		"0": "0", "-0": "0", "7": "7", "-70": "70", "98.1e3": "98100", "9812345670.0": "9812345670", "98123456700E-1": "9812345670",
+		"9.81234567e9": "9812345670", "9.81234567E+9": "9812345670", "0.001e3": "1", "0e99": "0", "1.5": "!", "1e-1": "!", "1e41": "!",
+		"1e999999999999999999999": "!", "1e-999999999999999999999": "!", strings.Repeat("9", 41): "!", strings.Repeat("9", 40): strings.Repeat("9", 40),
+	} {
+		got, ok := AppendWhole([]byte("x"), []byte(in))
+		if want == "!" {
+			want, ok = "", !ok
+		}
+		if string(got) != "x"+want || !ok {
+			t.Errorf("%s reads %q (%v), not %q: a number is not recognised", in, got[1:], ok, want)
+		}
+	}
+}
+
+func TestSameNumber(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"+91-9812345670", "98123 45670", true},
+		{"+91-9812345670", "0 98123.45670", true},
+		{"9812345670", "(981) 234-5670", true},
+		{"+91-9812345670", "234-5670", true},
+		{"9812345670", "345670", false},
+		{"9812345670", "9912345670", false},
+		{"9812345670", "98123456", false},
+		{"4111111111111111", "1111111111111111", true}, // the last ten digits count
+	} {
+		a, _ := AppendDigits(nil, []byte(c.a))
+		b, _ := AppendDigits(nil, []byte(c.b))
+		if SameNumber(a, b) != c.same || SameNumber(b, a) != c.same {
+			t.Errorf("%s and %s: same=%v", c.a, c.b, !c.same)
+		}
+	}
+}
+
+func TestIsPersonal(t *testing.T) {
+	for in, want := range map[string]bool{
+		"981234567": false, "9812345670": true, "919812345670": true, "123456789012345": true, "9007199254740993": false,
+		"4111111111111111": true, "41111111111111111111": false,
+	} {
+		if IsPersonal([]byte(in)) != want {
+			t.Errorf("%s: %v", in, !want)
+		}
+	}
+}
+
+// FuzzViews holds the detectors to what every text must keep: nothing is found in a
+// text that was searched, what is outside of finds stays, and no view is missed.
+func FuzzViews(f *testing.F) {
+	for _, s := range []string{"<em>98123</em>45670", "a&#64;b.in &amp;#64;", "OTgxMjM0NTY3MCBub3c= x", "<<b<!-->-->a@b.in<", "&#57&#x39;&nosuch;1234567", "<b>1</b>"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, n := Detect([]byte("x"), text)
+		if n == 0 && string(got) != "x"+string(text) {
+			t.Fatalf("%q was changed to %q, and nothing found", text, got)
+		}
+		for view := range bytes.SplitSeq(AppendViews(nil, text), []byte{0}) {
+			if found := addFinds(nil, view, nil); len(found) > 0 && n == 0 {
+				t.Fatalf("%q reads %q, and nothing was found", text, view)
+			}
+		}
+		s := &scratch{}
+		if s.strip(text); len(s.text) != len(s.at) || len(s.text) != len(s.to) {
+			t.Fatal("places and text differ")
+		}
+		for i := range s.at {
+			if s.at[i] >= s.to[i] || i > 0 && s.at[i] < s.at[i-1] || int(s.to[i]) > len(text) {
+				t.Fatalf("%q: place %d is from %d to %d", text, i, s.at[i], s.to[i])
+			}
+		}
+	})
+}
