@@ -50,7 +50,7 @@ func TestDetectReadsBase64(t *testing.T) {
 		code("\x00\x01\x029812345670981234567"):                                                                 "",
 		code("98123 45670")[:15]:                                                                                "",
 		"Pneumonoultramicroscopicsilicovolcanoconiosis":                                                         "",
-		"0123456789abcdef0123456789abcdef":                                                                      "",
+		"01234567abcdefab01234567abcdefab":                                                                      "",
 		"5b1fa3c2-4f89-11d3-9a0c-0305e82c0001":                                                                  "",
 	} {
 		if want == "" {
