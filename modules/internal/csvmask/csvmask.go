@@ -62,6 +62,7 @@ type Masker struct {
 type column struct {
 	treat *plan.Treatment
 	owner bool
+	need  int  // what the rows' condition looks at, counted from 1
 	drop  bool // hidden, and not merely emptied
 }
 

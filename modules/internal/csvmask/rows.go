@@ -167,13 +167,14 @@ func (m *Masker) column(name []byte) {
 		if m.rec.Nested[string(resource.AppendFold(buf[:0], name))] != nil && c.treat.Effect < plan.Mask {
 			c.treat = textmask.Full
 		}
-		c.owner = m.judge.Owns(m.rec.Rows, name)
+		c.owner, c.need = m.judge.Owns(m.rec.Rows, name), m.judge.Needs(m.rec.Rows, name)
 	}
 	c.drop = c.treat.Effect == plan.Hide && !m.table.Empty
 	m.columns = append(m.columns, c)
 }
 
-// visible judges the row at hand.
+// visible judges the row at hand. What a cell with a formula shows, the condition
+// cannot know.
 func (m *Masker) visible(line []byte) bool {
 	var rows *plan.Rows
 	if m.rec != nil {
@@ -183,6 +184,14 @@ func (m *Masker) visible(line []byte) bool {
 	for i, c := range m.columns {
 		if c.owner {
 			m.judge.Name(&o, rows, m.decode(line, m.cells[i]))
+		}
+		if c.need == 0 {
+			continue
+		}
+		if text := bytes.TrimSpace(m.decode(line, m.cells[i])); len(text) > 0 && text[0] == '=' {
+			o.Unread(c.need)
+		} else {
+			o.Keep(c.need, text)
 		}
 	}
 	return m.judge.Visible(rows, o)

@@ -19,6 +19,7 @@ import (
 type column struct {
 	treat *plan.Treatment // nil for a column without a name, which holds nothing
 	owner bool
+	need  int  // what the rows' condition looks at, counted from 1
 	drop  bool // hidden, and not merely emptied
 }
 
@@ -77,25 +78,10 @@ func (m *Masker) column(name string) column {
 		if m.rec.Nested[resource.Fold(name)] != nil && c.treat.Effect < plan.Mask {
 			c.treat = textmask.Full
 		}
-		c.owner = m.judge.Owns(m.rec.Rows, []byte(name))
+		c.owner, c.need = m.judge.Owns(m.rec.Rows, []byte(name)), m.judge.Needs(m.rec.Rows, []byte(name))
 	}
 	c.drop = c.treat.Effect == plan.Hide && !m.table.Empty
 	return c
-}
-
-// visible judges a row.
-func (m *Masker) visible(columns []column, cells []cell) bool {
-	var rows *plan.Rows
-	if m.rec != nil {
-		rows = m.rec.Rows
-	}
-	var o textmask.Owner
-	for _, c := range cells {
-		if columns[c.column].owner {
-			m.judge.Name(&o, rows, c.value)
-		}
-	}
-	return m.judge.Visible(rows, o)
 }
 
 // write writes a row. Names stay, apart from those of hidden columns; where these
@@ -173,7 +159,7 @@ func (m *Masker) moment(c cell) bool {
 // none may see, or that no program would take, is replaced, and with it all of
 // them.
 func (m *Masker) sheetNames() []string {
-	keep := m.ent.Unknown != nil && m.ent.Unknown.Effect <= plan.Detect && (m.rec == nil || m.rec.Rows == nil || m.rec.Rows.Scope == plan.All)
+	keep := m.ent.Unknown != nil && m.ent.Unknown.Effect <= plan.Detect && (m.rec == nil || !textmask.Filtered(m.rec.Rows))
 	var names, plain []string
 	seen := map[string]bool{}
 	for i, s := range m.book.sheets {

@@ -109,7 +109,7 @@ func (u *emitter) record(el *element, r *plan.Record, ent *plan.Entity, whole bo
 		ent = r.Entity
 	}
 	var o textmask.Owner
-	u.owners(el, r, nil, &o)
+	u.about(el, r, nil, &o)
 	if !u.m.judge.Visible(r.Rows, o) {
 		if whole && u.m.plan.NotFound == nil {
 			return bad("a document that is not visible")
@@ -123,46 +123,6 @@ func (u *emitter) record(el *element, r *plan.Record, ent *plan.Entity, whole bo
 		return u.field(el, &plan.Treatment{}, ent, plan.Show)
 	}
 	return u.inside(el, ent, plan.Show, &plan.Node{Members: r.Nested})
-}
-
-// owners notes the owners that a record names, in fields of its own and in its
-// parts.
-func (u *emitter) owners(el *element, r *plan.Record, n *plan.Node, o *textmask.Owner) {
-	if r.Rows == nil {
-		return
-	}
-	members := r.Nested
-	if n != nil {
-		members = n.Members
-	}
-	direct := n == nil || n.Fields
-	for _, a := range el.attrs {
-		if direct && u.m.judge.Owns(r.Rows, []byte(a.name)) {
-			u.m.judge.Name(o, r.Rows, []byte(a.text))
-		}
-	}
-	for _, k := range el.kids {
-		if k.el == nil {
-			continue
-		}
-		if direct && u.m.judge.Owns(r.Rows, []byte(k.el.name)) {
-			u.m.judge.Name(o, r.Rows, k.el.text())
-			if k.el.parents { // an owner nobody can read counts as another's
-				u.m.judge.Name(o, r.Rows, []byte("{-}"))
-			}
-		}
-		next := members[fold(k.el.name)]
-		if next == nil && n != nil {
-			next = n.Elements
-		}
-		switch {
-		case next == nil || next.Record != nil:
-		case next.Pairs != nil:
-			u.pairOwners(k.el, r, next.Pairs, o)
-		default:
-			u.owners(k.el, r, next, o)
-		}
-	}
 }
 
 // inside rewrites what an element holds, as fields of ent; members of n are what

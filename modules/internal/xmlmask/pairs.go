@@ -117,20 +117,3 @@ func (u *emitter) member(p *plan.Pairs, name string, t *plan.Treatment, ent *pla
 	}
 	return t
 }
-
-// pairOwners notes the owners that pairs name.
-func (u *emitter) pairOwners(el *element, r *plan.Record, p *plan.Pairs, o *textmask.Owner) {
-	for _, k := range el.kids {
-		if k.el == nil {
-			continue
-		}
-		names, values := pairOf(k.el, p)
-		for _, name := range names {
-			if u.m.judge.Owns(r.Rows, name) {
-				for _, v := range values {
-					u.m.judge.Name(o, r.Rows, v)
-				}
-			}
-		}
-	}
-}

@@ -45,8 +45,9 @@ func (m *Masker) settleOne(text string) {
 	}
 }
 
-// standing says whether the CRM's own totals are right as they are.
-func (m *Masker) standing() bool { return m.lim.Pushed && m.judge.Stats().Dropped == 0 }
+// standing says whether the CRM's own totals are right as they are. It knows nothing
+// of conditions.
+func (m *Masker) standing() bool { return m.lim.Pushed && !m.asked && m.judge.Stats().Dropped == 0 }
 
 func splice(b []byte, at, n int, with string) []byte {
 	tail := append([]byte(with), b[at+n:]...)

@@ -42,6 +42,7 @@ type Masker struct {
 	plan  *plan.Plan
 	root  *plan.Node
 	rowed map[string]bool // sets of which records are dropped
+	asked bool            // a condition is asked of some
 	lim   jsonmask.Limits
 
 	src    source
@@ -85,7 +86,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	m.judge.Reset(p, v, l)
 	if m.plan != p {
 		m.rowed = map[string]bool{}
-		findRows(p.Root, m.rowed, map[*plan.Node]bool{})
+		m.asked = findRows(p.Root, m.rowed, map[*plan.Node]bool{})
 	}
 	if l.Record <= 0 {
 		l.Record = 1 << 20
@@ -111,24 +112,27 @@ func shed(b []byte) []byte {
 	return b[:0]
 }
 
-// findRows notes the sets of which records can be dropped.
-func findRows(n *plan.Node, rowed map[string]bool, seen map[*plan.Node]bool) {
+// findRows notes the sets of which records can be dropped, and says whether a
+// condition is asked of some.
+func findRows(n *plan.Node, rowed map[string]bool, seen map[*plan.Node]bool) (asked bool) {
 	if n == nil || seen[n] {
-		return
+		return false
 	}
 	seen[n] = true
-	findRows(n.Elements, rowed, seen)
+	asked = findRows(n.Elements, rowed, seen)
 	for _, x := range n.Members {
-		findRows(x, rowed, seen)
+		asked = findRows(x, rowed, seen) || asked
 	}
 	if r := n.Record; r != nil {
-		if r.Rows != nil && r.Rows.Scope != plan.All {
+		if textmask.Filtered(r.Rows) {
 			rowed[r.Set] = true
+			asked = asked || r.Rows.Where != nil
 		}
 		for _, x := range r.Nested {
-			findRows(x, rowed, seen)
+			asked = findRows(x, rowed, seen) || asked
 		}
 	}
+	return asked
 }
 
 // Plan returns the plan m was made for.
