@@ -42,16 +42,24 @@ func (f *Forbidden) StripHeaders(h http.Header) {
 			delete(h, name)
 		}
 	}
-	conn := h["Connection"]
-	for i, line := range conn {
-		keep := make([]string, 0, 2)
-		for token := range strings.SplitSeq(line, ",") {
-			if token = strings.TrimSpace(token); token != "" && !f.headers.has(token) {
-				keep = append(keep, token)
-			}
+	if conn := h["Connection"]; len(conn) > 0 {
+		lines := make([]string, len(conn)) // h may share its lists with the request it was copied of
+		for i, line := range conn {
+			lines[i] = f.stripTokens(line)
 		}
-		conn[i] = strings.Join(keep, ", ")
+		h["Connection"] = lines
 	}
+}
+
+// stripTokens removes the names in the set from a list of names.
+func (f *Forbidden) stripTokens(line string) string {
+	keep := make([]string, 0, 2)
+	for token := range strings.SplitSeq(line, ",") {
+		if token = strings.TrimSpace(token); token != "" && !f.headers.has(token) {
+			keep = append(keep, token)
+		}
+	}
+	return strings.Join(keep, ", ")
 }
 
 // StripQuery removes the parameters in the set from a raw query. Everything else

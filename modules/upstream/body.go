@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
@@ -23,14 +24,50 @@ import (
 // once there are too many.
 type maskers struct {
 	mu    sync.RWMutex
-	pools map[*plan.Plan]*sync.Pool
+	pools map[*plan.Plan]*shelf
+}
+
+// shelf is what is kept for one plan: maskers, and the names that the last body's
+// facts had, since the next one's are the same almost always.
+type shelf struct {
+	sync.Pool
+	masked, hidden lastNames
+}
+
+// lastNames is a list of field names, in order, that is never changed.
+type lastNames struct{ list atomic.Pointer[[]string] }
+
+// of returns the field names of the counts, in order.
+func (l *lastNames) of(counts map[string]int) []string {
+	if len(counts) == 0 {
+		return nil
+	}
+	if last := l.list.Load(); last != nil && sameNames(*last, counts) {
+		return *last
+	}
+	fresh := names(counts)
+	l.list.Store(&fresh)
+	return fresh
+}
+
+// sameNames says whether a list without repetition names what was counted.
+func sameNames(list []string, counts map[string]int) bool {
+	if len(list) != len(counts) {
+		return false
+	}
+	for _, name := range list {
+		if _, there := counts[name]; !there {
+			return false
+		}
+	}
+	return true
 }
 
 // maxPlans bounds the plans maskers are kept for.
 const maxPlans = 4096
 
-// pool returns the pool of a plan.
-func (m *maskers) pool(p *plan.Plan) *sync.Pool {
+// pool returns what is kept for a plan.
+func (m *maskers) pool(p *plan.Plan) *shelf {
 	m.mu.RLock()
 	pool := m.pools[p]
 	m.mu.RUnlock()
@@ -43,9 +80,9 @@ func (m *maskers) pool(p *plan.Plan) *sync.Pool {
 		return pool
 	}
 	if m.pools == nil || len(m.pools) >= maxPlans {
-		m.pools = map[*plan.Plan]*sync.Pool{}
+		m.pools = map[*plan.Plan]*shelf{}
 	}
-	pool = new(sync.Pool)
+	pool = new(shelf)
 	m.pools[p] = pool
 	return pool
 }
@@ -58,7 +95,7 @@ const holdTotals = 1 << 20
 type masked struct {
 	io.Reader
 	engine  engine
-	pool    *sync.Pool
+	pool    *shelf
 	facts   *crmgate.Facts
 	closers closers
 }
@@ -98,7 +135,7 @@ func (b *masked) Close() error {
 		return nil
 	}
 	s := b.engine.Stats()
-	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = names(s.Masked), names(s.Hidden), s.Dropped
+	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = b.pool.masked.of(s.Masked), b.pool.hidden.of(s.Hidden), s.Dropped
 	if s.Unclear > 0 && b.facts.Detail == "" {
 		b.facts.Detail = fmt.Sprintf("the row condition came to no answer for %d records, which were left out", s.Unclear)
 	}

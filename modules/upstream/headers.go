@@ -6,7 +6,6 @@ package upstream
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,36 +20,93 @@ var dropped = []string{
 	"Trailer", "Refresh", "Content-Location", "X-Amz-Meta-Hash",
 }
 
+// fate is what becomes of a header of a known name.
+type fate uint8
+
+const (
+	unknown fate = iota // to be judged by its name
+	goes                // describes the body as it was, the connection, or is said anew
+	link                // addresses
+	cookie
+	moment // a time
+	kind   // the type of the body
+	server
+	usual // fit, with values to be read
+)
+
+// fates are those of the names most answers have.
+var fates = func() map[string]fate {
+	m := map[string]fate{
+		"Location": link, "Link": link, "Set-Cookie": cookie, "Date": moment, "Expires": moment, "Content-Type": kind, "Server": server,
+		"Connection": goes, "Cache-Control": goes, "X-Content-Type-Options": goes,
+	}
+	for _, name := range dropped {
+		m[name] = goes
+	}
+	for _, name := range []string{"Vary", "Pragma", "Keep-Alive", "X-Powered-By", "X-Request-Id", "Strict-Transport-Security", "X-Frame-Options"} {
+		m[name] = usual
+	}
+	return m
+}()
+
 // cleanResponse returns the header of a rewritten answer. Every name and every
 // value is read for personal data: it is masked where it stands, or taken out
 // with what carries it where it is encoded (leak L12).
 func cleanResponse(in http.Header, req *http.Request) http.Header {
-	out := in.Clone()
-	endHop(out)
-	for _, name := range dropped {
-		delete(out, name) // they stand here in the one spelling that answers have
+	n := 3
+	for _, values := range in {
+		n += len(values)
 	}
-	for name, values := range out {
-		switch {
-		case name == "Location" || name == "Link":
-			for i, v := range values {
-				values[i] = scrub(name, sameHost(v, req.URL.Host, req.Host))
-			}
-		case name == "Set-Cookie":
-			out[name] = slices.DeleteFunc(values, personalCookie)
-		case headerNames.unfit(name):
-			delete(out, name)
-		default:
-			for i, v := range values {
-				values[i] = scrub(name, v)
-			}
+	all := make([]string, 0, n) // the values of out
+	out := make(http.Header, 8) // most have no more than that
+	for name, values := range in {
+		f := fates[name]
+		if f == goes || f == unknown && (elsewhere(name) || headerNames.unfit(name)) {
+			continue
 		}
+		from := len(all)
+		for _, v := range values {
+			switch f {
+			case link:
+				v = scrub(name, sameHost(v, req.URL.Host, req.Host))
+			case cookie:
+				if personalCookie(v) {
+					continue
+				}
+			case moment:
+				if !isDate(v) {
+					v = scrub(name, v)
+				}
+			case kind:
+				if !isUsualType(v) {
+					v = scrub(name, v)
+				}
+			case server:
+				v = servers.scrub(name, v)
+			default:
+				v = scrub(name, v)
+			}
+			all = append(all, v)
+		}
+		out[name] = all[from:len(all):len(all)]
 	}
-	uncache(out)
-	out.Set("Cache-Control", "private, no-cache")
-	out.Add("Vary", "Cookie, Authorization")
-	out.Set("X-Content-Type-Options", "nosniff")
+	named(in, out)
+	from := len(all)
+	all = append(all, "private, no-cache", "nosniff", ours)
+	out["Cache-Control"], out["X-Content-Type-Options"] = all[from:from+1:from+1], all[from+1:from+2:from+2]
+	vary(out, all[from+2:from+3:from+3])
 	return out
+}
+
+// ours is what every answer of the gate varies by.
+const ours = "Cookie, Authorization"
+
+// vary adds a value, in a list of its own, to what an answer varies by.
+func vary(h http.Header, ours []string) {
+	if was := h["Vary"]; len(was) > 0 {
+		ours = append(was[:len(was):len(was)], ours...)
+	}
+	h["Vary"] = ours
 }
 
 // private keeps an answer that depends on who asked out of shared caches, and
@@ -59,10 +115,12 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 func private(h http.Header) {
 	endHop(h)
 	uncache(h)
-	if !isPrivate(h.Values("Cache-Control")) {
-		h.Set("Cache-Control", "private, no-cache")
+	// The lists are of this answer alone: who handles it next may write into them.
+	own := [...]string{"private, no-cache", ours}
+	if !isPrivate(h["Cache-Control"]) {
+		h["Cache-Control"] = own[0:1:1]
 	}
-	h.Add("Vary", "Cookie, Authorization")
+	vary(h, own[1:2:2])
 }
 
 // isPrivate says whether no shared cache may keep what comes with these
@@ -86,23 +144,43 @@ func isPrivate(values []string) bool {
 // endHop removes Connection and what it names, so that the proxy, which does the
 // same, does not remove what is set from here on (leak L17).
 func endHop(h http.Header) {
-	for _, line := range h.Values("Connection") {
+	if _, there := h["Connection"]; there {
+		named(h, h)
+		delete(h, "Connection")
+	}
+}
+
+// named removes from out what in's Connection names.
+func named(in, out http.Header) {
+	for _, line := range in["Connection"] {
+		if line == "keep-alive" || line == "close" { // as servers say it
+			delete(out, "Keep-Alive")
+			delete(out, "Close")
+			continue
+		}
 		for name := range strings.SplitSeq(line, ",") {
-			h.Del(strings.TrimSpace(name))
+			out.Del(strings.TrimSpace(name))
 		}
 	}
-	h.Del("Connection")
 }
 
 // uncache removes what tells caches other than the browser to keep an answer,
 // whatever Cache-Control says (RFC 9213 and what came before it; leak L14).
 func uncache(h http.Header) {
 	for name := range h {
-		if name == "Surrogate-Control" || name == "Edge-Control" || name == "X-Accel-Expires" ||
-			strings.HasSuffix(name, "-Cache-Control") {
+		if elsewhere(name) {
 			delete(h, name)
 		}
 	}
+}
+
+// elsewhere says whether a header speaks to caches other than the browser.
+func elsewhere(name string) bool {
+	switch name {
+	case "Surrogate-Control", "Edge-Control", "X-Accel-Expires":
+		return true
+	}
+	return strings.HasSuffix(name, "-Cache-Control")
 }
 
 // headerNames remembers what was said of the names of headers: a CRM sends the same few

@@ -19,18 +19,28 @@ import (
 // rewrites says whether the answer will be read and changed.
 func rewrites(p *plan.Plan) bool { return p != nil && !p.Pass }
 
-// outbound returns the request as the CRM gets it. It is a copy: reverse_proxy
-// logs the request it gave us, and the person's keys must not be in it.
+// outbound returns the request as the CRM gets it. Where something is added for the
+// CRM alone it is a copy: reverse_proxy logs the request it gave us, and the person's
+// keys must not be in it. Where nothing is, it is the proxy's own copy of the client's.
 func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Reason) {
+	rewriting := rewrites(d.Plan())
+	if !rewriting && len(d.Identity) == 0 && len(d.Query) == 0 && d.Pending == nil && d.Around == nil {
+		d.Forbidden.StripHeaders(req.Header)
+		return req, policy.Allowed
+	}
 	ctx := req.Context()
-	if rewrites(d.Plan()) {
+	if rewriting {
 		ctx = noTrace{ctx}
 	}
-	// What is changed below or by who sends it is copied, and no more than that.
+	// What is changed below or by who sends it is copied, and no more than that: the
+	// lists of values are shared, and nobody writes into one.
 	out := req.WithContext(ctx)
-	to, h := *req.URL, req.Header.Clone()
+	to, h := *req.URL, maps.Clone(req.Header)
+	if h == nil {
+		h = http.Header{}
+	}
 	out.URL, out.Header = &to, h
-	if rewrites(d.Plan()) {
+	if rewriting {
 		// A write that depends on a validator of the rewritten body cannot be
 		// translated back; dropping the condition could overwrite somebody's change.
 		if h.Get("If-Match") != "" || h.Get("If-Unmodified-Since") != "" {
@@ -49,23 +59,29 @@ func outbound(req *http.Request, d *crmgate.Decision) (*http.Request, policy.Rea
 	return out, policy.Allowed
 }
 
+// unwanted are the headers by which a client asks for another form or for a part, as
+// requests have them.
+var unwanted = []string{
+	"Range", "If-Range", "If-None-Match", "If-Modified-Since",
+	"Accept-Charset", "Te", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest",
+}
+
 // cleanRequest removes what would make the CRM answer in a form that cannot be
 // read, or answer with a part (leaks L01, L06, L07, L15, L21).
 func cleanRequest(h http.Header, p *plan.Plan) {
-	for _, name := range []string{
-		"Range", "If-Range", "If-None-Match", "If-Modified-Since",
-		"Accept-Charset", "Te", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest",
-	} {
-		h.Del(name)
+	for _, name := range unwanted {
+		delete(h, name)
 	}
 	for name := range h { // reverse_proxy spells these in its own way
-		if strings.EqualFold(name, "Sec-WebSocket-Extensions") {
+		if len(name) == len(socketExtensions) && strings.EqualFold(name, socketExtensions) {
 			delete(h, name) // a compressed message is one nobody reads
 		}
 	}
-	h.Set("Accept-Encoding", "identity")
-	h.Set("Accept", formatOf(p).accept)
+	set := [...]string{"identity", formatOf(p).accept}
+	h["Accept-Encoding"], h["Accept"] = set[0:1:1], set[1:2:2]
 }
+
+const socketExtensions = "Sec-WebSocket-Extensions"
 
 // withQuery adds parameters to a raw query that no longer has them.
 func withQuery(raw string, add map[string]string) string {

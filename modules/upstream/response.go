@@ -21,8 +21,8 @@ import (
 // it a broken answer is a clean 502 and the length is exact.
 const hold = 128 << 10
 
-// answer turns the CRM's answer into the one the client gets.
-func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Decision, a *asker) *http.Response {
+// answer turns the CRM's answer to what was sent into the one the client gets.
+func (t *Transport) answer(req, sent *http.Request, res *http.Response, d *crmgate.Decision) *http.Response {
 	d.Facts.Status = res.StatusCode
 	p := d.Plan()
 	switch {
@@ -41,7 +41,7 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 		res.Body = &counter{ReadCloser: res.Body, facts: &d.Facts}
 		return res
 	}
-	out := t.rewrite(req, res, d, p, a)
+	out := t.rewrite(req, sent, res, d, p)
 	if req.Method == http.MethodHead {
 		// It was asked for with GET, see outbound: without the body nobody knows
 		// whether there is such a record for this person.
@@ -52,7 +52,7 @@ func (t *Transport) answer(req *http.Request, res *http.Response, d *crmgate.Dec
 }
 
 // rewrite reads the answer by the plan.
-func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.Decision, p *plan.Plan, a *asker) *http.Response {
+func (t *Transport) rewrite(req, sent *http.Request, res *http.Response, d *crmgate.Decision, p *plan.Plan) *http.Response {
 	if res.StatusCode == http.StatusPartialContent || res.Header.Get("Content-Range") != "" {
 		return t.withhold(req, res, d, policy.UpstreamShape, "a partial answer")
 	}
@@ -75,8 +75,8 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 	}
 	tag := t.app.EntityTag(res.Header.Get("Etag"), p, d.ViewerKey)
 	if tag != "" && res.StatusCode == http.StatusOK && !p.Twice { // its rows may change while it does not
-		out.Header.Set("Etag", tag)
-		if (req.Method == http.MethodGet || req.Method == http.MethodHead) && matchesTag(req.Header.Values("If-None-Match"), tag) {
+		out.Header["Etag"] = []string{tag}
+		if (req.Method == http.MethodGet || req.Method == http.MethodHead) && matchesTag(req.Header["If-None-Match"], tag) {
 			_ = res.Body.Close()
 			return notModified(req, out.Header)
 		}
@@ -92,7 +92,7 @@ func (t *Transport) rewrite(req *http.Request, res *http.Response, d *crmgate.De
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
 	}
 	if p.Twice && d.Viewer != nil {
-		again, err := t.withParents(req, a, d, p, res.Header.Get("Content-Type"), plain)
+		again, err := t.withParents(req, &asker{t: t, out: sent, send: t.sender(d)}, d, p, res.Header.Get("Content-Type"), plain)
 		if err != nil {
 			_ = plain.Close()
 			return t.unreadable(req, res, d, policy.UpstreamShape, err)
@@ -143,7 +143,7 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 	case errors.Is(err, io.EOF):
 		_ = body.Close()
 		out.Body, out.ContentLength = &first, int64(first.Len())
-		out.Header.Set("Content-Length", strconv.Itoa(first.Len()))
+		out.Header["Content-Length"] = []string{strconv.Itoa(first.Len())}
 		return out
 	case err == nil:
 		// The header has no length any more. What stands here only tells the proxy

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/crmgate/crmgate/policy/mask"
@@ -54,6 +55,64 @@ func scrub(name, v string) string {
 	}
 	return v
 }
+
+// isUsualType says whether v is a type nobody's data is in.
+func isUsualType(v string) bool {
+	switch v {
+	case "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8", "application/json; charset=UTF-8",
+		"text/html", "text/html; charset=utf-8", "application/xml", "text/csv", "text/plain":
+		return true
+	}
+	return false
+}
+
+// isDate says whether v is a time of this or the last century as RFC 9110 wants it
+// written, "Sun, 06 Nov 1994 08:49:37 GMT". Such a text is nobody's number.
+func isDate(v string) bool {
+	const form = "Aaa, 00 Aaa 0000 00:00:00 GMT"
+	if len(v) != len(form) {
+		return false
+	}
+	for i := range len(form) {
+		c, ok := v[i], false
+		switch form[i] {
+		case 'A':
+			ok = c >= 'A' && c <= 'Z'
+		case 'a':
+			ok = c >= 'a' && c <= 'z'
+		case '0':
+			ok = c >= '0' && c <= '9'
+		default:
+			ok = c == form[i]
+		}
+		if !ok {
+			return false
+		}
+	}
+	return v[5:7] <= "31" && (v[12:14] == "20" || v[12:14] == "19") && v[17:19] < "24" && v[20:22] < "60" && v[23:25] <= "60"
+}
+
+// servers remembers the last value of Server that was fit to go out: a CRM sends the
+// same one with every answer.
+var servers lastValue
+
+// lastValue holds one value that was found fit.
+type lastValue struct{ fit atomic.Pointer[string] }
+
+func (l *lastValue) scrub(name, v string) string {
+	if fit := l.fit.Load(); fit != nil && *fit == v {
+		return v
+	}
+	out := scrub(name, v)
+	if out == v && len(v) <= shortValue {
+		own := strings.Clone(v)
+		l.fit.Store(&own)
+	}
+	return out
+}
+
+// shortValue is how long a value may be that is remembered.
+const shortValue = 128
 
 // personal says whether s, as it stands or decoded, looks like personal data.
 func personal(s string) bool { return found(s) || hides(s) }

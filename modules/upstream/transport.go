@@ -41,9 +41,9 @@ func init() {
 // Refusals are answers, not errors, so that passive health checks do not take an
 // upstream down for what a client did.
 //
-// All options of the `http` transport apply. Two defaults differ:
-// keepalive_idle_conns_per_host is 512 and compression is off, so that the CRM
-// answers uncompressed where the gate has to read.
+// All options of the `http` transport apply. Three defaults differ:
+// keepalive_idle_conns_per_host is 512; read_buffer is 16KiB; and compression is
+// off, so that the CRM answers uncompressed where the gate has to read.
 type Transport struct {
 	*reverseproxy.HTTPTransport
 
@@ -64,6 +64,11 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 // default of 32 makes it dial again and again under load.
 const idlePerHost = 512
 
+// readBuffer is how much is read of a connection at once where nobody offers more
+// room: header and body of most answers of a CRM. With the default of 4 KiB they are
+// read, and then written, in pieces.
+const readBuffer = 16 << 10
+
 // Provision sets up the transport.
 func (t *Transport) Provision(ctx caddy.Context) error {
 	app, err := crmgate.FromContext(ctx)
@@ -83,6 +88,9 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	}
 	if t.KeepAlive.MaxIdleConnsPerHost == 0 {
 		t.KeepAlive.MaxIdleConnsPerHost = idlePerHost
+	}
+	if t.ReadBufferSize == 0 {
+		t.ReadBufferSize = readBuffer
 	}
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
 		return fmt.Errorf("provisioning the HTTP transport: %w", err)
@@ -124,19 +132,29 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		d.Refuse(reason, "a precondition on a rewritten answer cannot be honoured")
 		return t.refusal(req, d, reason), nil
 	}
-	send := t.HTTPTransport.RoundTrip
-	if d.Around != nil {
-		send = func(req *http.Request) (*http.Response, error) { return d.Around(req, t.HTTPTransport.RoundTrip) }
-	}
-	if d.Pending != nil && !t.settle(out, d, send) {
+	var res *http.Response
+	var err error
+	switch {
+	case d.Pending != nil && !t.settle(out, d, t.sender(d)):
 		return t.refusal(req, d, d.Facts.Reason), nil
+	case d.Around != nil:
+		res, err = d.Around(out, t.HTTPTransport.RoundTrip)
+	default:
+		res, err = t.HTTPTransport.RoundTrip(out)
 	}
-	res, err := send(out)
 	if err != nil {
 		d.Refuse(policy.UpstreamFailed, "the CRM did not answer")
 		return nil, fmt.Errorf("asking the CRM: %w", err)
 	}
-	return t.answer(req, res, d, &asker{t: t, out: out, send: send}), nil
+	return t.answer(req, out, res, d), nil
+}
+
+// sender sends requests of our own as the decided one is sent.
+func (t *Transport) sender(d *crmgate.Decision) crmgate.Send {
+	if d.Around == nil {
+		return t.HTTPTransport.RoundTrip
+	}
+	return func(req *http.Request) (*http.Response, error) { return d.Around(req, t.HTTPTransport.RoundTrip) }
 }
 
 // isHealthCheck recognises reverse_proxy's own active health checks: their
