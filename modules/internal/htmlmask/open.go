@@ -34,9 +34,10 @@ var (
 	// drawn are those of them that part what is in a drawing from what is around it.
 	drawn = set("svg math foreignobject desc title annotation-xml mi mo mn ms mtext")
 
-	tables  = set("table tbody thead tfoot tr td th caption colgroup")
-	scopes  = set("applet button caption dir html marquee menu object ol select table td template th ul")
-	endless = set("html head body") // what stands behind them is put into them
+	tables   = set("table tbody thead tfoot tr td th caption colgroup")
+	scopes   = set("applet button caption dir html marquee menu object ol select table td template th ul")
+	headings = set("h1 h2 h3 h4 h5 h6")
+	endless  = set("html head body") // what stands behind them is put into them
 )
 
 // across reports whether the end tag of an element counts where another is open
@@ -70,7 +71,7 @@ func (s *span) start(name string, claimed bool) {
 // end takes an end tag within, and reports whether it ends the span.
 func (s *span) end(name string) bool {
 	for i, in := range slices.Backward(s.in) {
-		if in.name == name {
+		if in.name == name || headings[in.name] && headings[name] { // any heading's end ends the last one
 			s.in = s.in[:i]
 			return false
 		}

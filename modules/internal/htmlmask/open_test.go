@@ -26,6 +26,7 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<math><mrow><input class=pan>secret</mrow></math>",
 		"<annotation-xml class=pan><details></annotation-xml>secret</details></annotation-xml>",
 		"<body id=phone>x</body>secret",
+		"<h1 id=phone><h2></h1>secret</h2>",
 	} {
 		if got, _, err := run(in, nil); err != nil || strings.Contains(got, "secret") {
 			t.Errorf("%s\n%s, %v: what browsers show within a masked element is shown", in, got, err)
