@@ -106,7 +106,7 @@ func heard(p *plan.Plan, in []byte) (out []byte, secret []string, err error) {
 			out = append(out, put(8, nil)...)
 		case f.op == 8:
 			reason, _ := mask.Detect(nil, f.text[2:])
-			if !utf8.Valid(f.text) && !utf8.Valid(f.text[2:]) {
+			if !utf8.Valid(f.text[2:]) {
 				return out, secret, errOracle
 			}
 			if len(reason) > 123 {
