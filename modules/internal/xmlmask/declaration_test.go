@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package xmlmask
+
+import "testing"
+
+// A document's declaration goes out as it is written: it must hold nothing else.
+func TestNothingIsHiddenInADeclaration(t *testing.T) {
+	for in, ok := range map[string]bool{
+		`<?xml version="1.0"?><Leads/>`: true,
+		"<?xml version = '1.1'\n encoding='utf-8'\tstandalone='no' ?><Leads/>": true,
+		"\xEF\xBB\xBF<?xml version='1.0' encoding=\"UTF-8\"?><Leads/>":         true,
+		"<?xml 9812345670?><Leads/>":                                           false,
+		"<?xml version='1.0' phone='9812345670'?><Leads/>":                     false,
+		"<?xml version='1.0' standalone='meera@canary.example'?><Leads/>":      false,
+		"<?xml version='1.0' encoding='UTF-8' \x10\x00?><Leads/>":              false,
+		"<?xml?><Leads/>": false,
+	} {
+		if got, _, err := run(leads(false), in, nil); (err == nil) != ok || !ok && got != "" {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+	}
+}
