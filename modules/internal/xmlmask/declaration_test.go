@@ -8,7 +8,7 @@ import "testing"
 // A document's declaration goes out as it is written: it must hold nothing else.
 func TestNothingIsHiddenInADeclaration(t *testing.T) {
 	for in, ok := range map[string]bool{
-		`<?xml version="1.0"?><Leads/>`: true,
+		`<?xml version="1.0"?><Leads/>`:                                        true,
 		"<?xml version = '1.1'\n encoding='utf-8'\tstandalone='no' ?><Leads/>": true,
 		"\xEF\xBB\xBF<?xml version='1.0' encoding=\"UTF-8\"?><Leads/>":         true,
 		"<?xml 9812345670?><Leads/>":                                           false,
