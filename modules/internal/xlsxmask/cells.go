@@ -210,7 +210,7 @@ func (t *table) content(c *cell, form string) (there bool, err error) {
 			values++
 			t.text, err = t.value(t.text)
 		case t.is("f"):
-			c.computed = true
+			c.computed, err = t.formula()
 		case t.is("is"):
 			strs++
 			t.text, err = t.rich(t.text)
@@ -237,6 +237,16 @@ func (t *table) content(c *cell, form string) (there bool, err error) {
 		return false, nil
 	}
 	return true, t.m.simple(form, c)
+}
+
+// formula says whether what a formula comes to is made of other cells: some
+// programs write what is true or false as a formula too.
+func (t *table) formula() (bool, error) {
+	from := len(t.text)
+	text, err := t.value(t.text)
+	t.text = text[:from]
+	f := string(text[from:])
+	return f != "TRUE()" && f != "FALSE()", err
 }
 
 // simple reads a value that is written in one word.

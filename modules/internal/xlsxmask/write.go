@@ -187,7 +187,7 @@ func (w *writer) styles(b *book) error {
 	for _, n := range formats {
 		w.buf = fmt.Appendf(w.buf, `<xf numFmtId="%d" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>`, n)
 	}
-	w.buf = append(w.buf, "</cellXfs></styleSheet>"...)
+	w.buf = append(w.buf, `</cellXfs><cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>`...)
 	return w.flush(0)
 }
 

@@ -151,6 +151,8 @@ func TestCells(t *testing.T) {
 		{"truth and faults", byName, false, row("Id", "Due") + `<row><c t="b"><v>1</v></c><c t="e"><v>#N/A</v></c></row><row><c t="d"><v>2024-05-06</v></c><c t="e"><v>9812345670</v></c></row>`, []string{"Id|Due", "b:1|e:#N/A", "d:2024-05-06|XXXXXXXX"}},
 		{"formulas", byName, false, row("Id", "Phone", "Due") + `<row><c t="str"><f>"x"</f><v>x</v></c><c t="str"><f>HYPERLINK("tel:9812345670")</f><v>+91-9812345670</v></c><c t="str"><f>RIGHT(B2,5)</f><v>45670</v></c></row><row><c><f>1+1</f></c></row>`,
 			[]string{"Id|Phone|Due", "x|+91XXXXXX5670|XXXXXXXX"}},
+		{"truth by a formula", byName, false, row("Id", "Due", "Sure", "Odd") + `<row><c t="b"><f aca="false">TRUE()</f><v>1</v></c><c t="b"><f>FALSE()</f><v>0</v></c><c t="b"><f>B1&gt;0</f><v>1</v></c><c t="str"><f>TRUE()</f><v>9812345670</v></c></row>`,
+			[]string{"Id|Due|Sure|Odd", "b:1|b:0|XXXXXXXX|XXXXXXXX"}},
 		{"characters by their numbers", byName, false, row("Id", "_x0050_hone", "Due") + row("_x005F_x0041_", "_x002B_91-_x0039_812345670", "_x0039__x0038_12345670 _xD83D__xDE00_ _xD83D_!"), []string{"Id|Phone|Due", "_x005F_x0041_|+91XXXXXX5670|XXXXXXXX \U0001F600 \uFFFD!"}},
 		{"comments, character data, references", byName, false, row("Id", "Due") + row("&lt;a&gt;", "98123<!-- x --><![CDATA[45]]>&#54;70"), []string{"Id|Due", "<a>|XXXXXXXX"}},
 		{"a name that is the value", byName, false, row("Id", "9812345670") + row("1", "yes"), []string{"Id", "1"}},
