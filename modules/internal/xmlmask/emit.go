@@ -65,7 +65,7 @@ func (u *emitter) element(el *element, n *plan.Node, ent *plan.Entity, whole boo
 	case n.Matrix != nil:
 		return bad("rows by position")
 	case n.Total != "":
-		return u.total(el, n.Total)
+		return u.total(el, n.Total, ent)
 	case n.Fields:
 		return u.inside(el, ent, plan.Show, nil)
 	}

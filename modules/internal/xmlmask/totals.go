@@ -7,7 +7,7 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/crmgate/crmgate/modules/internal/textmask"
+	"github.com/crmgate/crmgate/policy/plan"
 )
 
 // total is a count of records that stands in the output before they are counted.
@@ -65,15 +65,14 @@ func (u *emitter) settle() {
 	u.totals = u.totals[:0]
 }
 
-// total rewrites an element that counts records.
-func (u *emitter) total(el *element, set string) error {
+// total rewrites an element that counts records. Its attributes are fields like
+// those of any other.
+func (u *emitter) total(el *element, set string, ent *plan.Entity) error {
 	if el.parents {
 		return bad("a total that is no number")
 	}
-	for _, a := range el.attrs {
-		if !a.fixed {
-			u.attr(a, textmask.Searched, textmask.Closed)
-		}
+	if err := u.attrs(el, ent, plan.Detect, nil, nil); err != nil {
+		return err
 	}
 	if el.empty() || len(bytes.TrimSpace(el.text())) == 0 {
 		u.clean(el)

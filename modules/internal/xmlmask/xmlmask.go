@@ -228,6 +228,9 @@ func (m *Masker) step() error {
 		if m.tokens != 1 {
 			return bad("a declaration in the middle")
 		}
+		if !declaration.Match(raw) {
+			return bad("a declaration of something else")
+		}
 		m.out = append(m.out, raw...)
 	case xml.CharData:
 		return m.between(t, raw)

@@ -1,0 +1,329 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package xmlmask
+
+import (
+	"encoding/xml"
+	"slices"
+	"strings"
+
+	"github.com/crmgate/crmgate/policy/mask"
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+var full = &plan.Treatment{Effect: plan.Mask, Mask: &mask.Func{Name: "full"}}
+
+// element is one that its node speaks of.
+func (o *oracle) element(el *tree, n *plan.Node, ent *plan.Entity, whole bool) string {
+	if n != nil && n.Entity != nil {
+		ent = n.Entity
+	}
+	switch {
+	case n == nil || !special(n) && n.Members == nil && n.Elements == nil:
+		if whole {
+			return o.document(el, ent)
+		}
+		return o.field(el, o.named(ent, el.name), ent, plan.Show)
+	case n.Record != nil:
+		return o.record(el, n.Record, ent, whole)
+	case n.Pairs != nil:
+		return o.pairs(el, n.Pairs, ent)
+	case n.Matrix != nil:
+		return o.fail("rows by position")
+	case n.Total != "":
+		return o.total(el, n.Total, ent)
+	case n.Fields:
+		return o.inside(el, ent, plan.Show, nil)
+	}
+	return o.inside(el, ent, plan.Show, n)
+}
+
+// document is the element of a document of another shape than declared.
+func (o *oracle) document(el *tree, ent *plan.Entity) string {
+	floor := plan.Show
+	if o.p.Root != nil && (o.p.Root.Members != nil || o.p.Root.Elements != nil) {
+		floor = plan.Detect
+	}
+	t := ent.Fields[fold(el.name)]
+	switch {
+	case o.odd(ent, el.name):
+		return o.fail("a name that is personal data")
+	case t == nil || t.Effect < plan.Mask:
+		return o.inside(el, ent, floor, nil)
+	case t.Effect == plan.Mask:
+		return o.field(el, t, ent, floor)
+	}
+	return o.tag(el, func(_ int, a xml.Attr, raw string) (string, bool) { return raw, fixed(a) }) + el.end
+}
+
+func (o *oracle) record(el *tree, r *plan.Record, ent *plan.Entity, whole bool) string {
+	if r.Entity != nil {
+		ent = r.Entity
+	}
+	if r.Rows != nil && r.Rows.Scope != plan.All {
+		var ids []string
+		o.owners(el, r, nil, &ids)
+		mine := len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool { return plan.FoldID(id) != "u1" })
+		if !mine || r.Rows.Scope == plan.None {
+			return o.drop(whole)
+		}
+	}
+	if o.p.MaxRows > 0 && o.kept >= o.p.MaxRows {
+		return o.drop(whole)
+	}
+	o.kept++
+	o.unit[r.Set]++
+	o.whole[r.Set]++
+	if r.Scalar {
+		return o.field(el, &plan.Treatment{}, ent, plan.Show)
+	}
+	return o.inside(el, ent, plan.Show, &plan.Node{Members: r.Nested})
+}
+
+func (o *oracle) drop(whole bool) string {
+	o.dropped++
+	if whole && o.p.NotFound == nil {
+		return o.fail("a document that is not visible")
+	}
+	return ""
+}
+
+// owners collects the ids of all owners that a record names, in fields of its own
+// and in the part n of it.
+func (o *oracle) owners(el *tree, r *plan.Record, part *plan.Node, ids *[]string) {
+	at, fields := &plan.Node{Members: r.Nested}, true
+	if part != nil {
+		at, fields = part, part.Fields
+	}
+	add := func(id string) {
+		if id = strings.TrimSpace(id); id != "" {
+			*ids = append(*ids, id)
+		}
+	}
+	owner := func(name string) bool { return slices.Contains(r.Rows.Owner, fold(name)) }
+	for _, a := range el.attrs {
+		if fields && owner(a.Name.Local) && a.Name.Space != "xmlns" {
+			add(a.Value)
+		}
+	}
+	for _, k := range el.kids {
+		if k.el == nil {
+			continue
+		}
+		if fields && owner(k.el.name) {
+			add(k.el.text())
+			if k.el.parents {
+				add("nobody")
+			}
+		}
+		n := at.Members[fold(k.el.name)]
+		if n == nil {
+			n = at.Elements
+		}
+		switch {
+		case n == nil || n.Record != nil:
+		case n.Pairs != nil:
+			for _, pair := range k.el.kids {
+				if pair.el == nil {
+					continue
+				}
+				names, values := o.pairOf(pair.el, n.Pairs)
+				if slices.ContainsFunc(names, owner) {
+					for _, v := range values {
+						add(v)
+					}
+				}
+			}
+		default:
+			o.owners(k.el, r, n, ids)
+		}
+	}
+}
+
+func (o *oracle) pairOf(el *tree, p *plan.Pairs) (names, values []string) {
+	see := func(name, text string) {
+		if slices.Contains(p.Name, fold(name)) {
+			names = append(names, text)
+		} else if slices.Contains(p.Value, fold(name)) {
+			values = append(values, text)
+		}
+	}
+	for _, a := range el.attrs {
+		see(a.Name.Local, a.Value)
+	}
+	for _, k := range el.kids {
+		if k.el != nil {
+			see(k.el.name, k.el.text())
+		}
+	}
+	if !el.parents {
+		values = append(values, el.text())
+	}
+	return names, values
+}
+
+func (o *oracle) total(el *tree, set string, ent *plan.Entity) string {
+	if el.parents {
+		return o.fail("a total that is no number")
+	}
+	head := o.open(el, ent, plan.Detect, nil, nil)
+	if strings.TrimSpace(el.text()) == "" {
+		return head + o.texts(el) + el.end
+	}
+	return head + o.count(el.text(), o.texts(el), set) + el.end
+}
+
+// texts are those of an element as they are written.
+func (o *oracle) texts(el *tree) string {
+	out := ""
+	for _, k := range el.kids {
+		if k.text != nil {
+			out += k.raw
+		}
+	}
+	return out
+}
+
+// inside is an element that holds fields.
+func (o *oracle) inside(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Node) string {
+	head := o.open(el, ent, floor, n, nil)
+	if !el.parents {
+		return head + o.leaf(el, o.unnamed(ent))
+	}
+	return head + o.kids(el, ent, floor, n, nil) + el.end
+}
+
+// leaf is what an element holds that has no others in it, and its end.
+func (o *oracle) leaf(el *tree, t *plan.Treatment) string {
+	text := el.text()
+	if el.end == "" || strings.TrimSpace(text) == "" {
+		return o.texts(el) + el.end
+	}
+	return written(text, o.texts(el), t) + el.end
+}
+
+func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Node, t *plan.Treatment) string {
+	if t == nil || t.Effect == plan.Show {
+		t = o.unnamed(ent)
+	}
+	if joined, hits := el.all(); strings.TrimSpace(el.text()) != "" && t.Effect < plan.Mask {
+		if _, n := mask.Detect(nil, []byte(joined)); n > hits {
+			t = full
+		}
+	}
+	out := ""
+	for _, k := range el.kids {
+		if k.el == nil {
+			out += o.loose(k, t)
+			continue
+		}
+		var next *plan.Node
+		if n != nil {
+			if next = n.Members[fold(k.el.name)]; next == nil {
+				next = n.Elements
+			}
+		}
+		f := o.named(ent, k.el.name)
+		if declared := ent.Fields[fold(k.el.name)]; next == nil || declared != nil && declared.Field != "" && f.Effect >= plan.Mask || o.odd(ent, k.el.name) {
+			out += o.field(k.el, f, ent, floor)
+		} else {
+			out += o.element(k.el, next, ent, false)
+		}
+	}
+	return out
+}
+
+// loose is text between elements, or what goes.
+func (o *oracle) loose(k branch, t *plan.Treatment) string {
+	switch {
+	case k.text == nil:
+		return ""
+	case strings.TrimSpace(*k.text) == "":
+		return k.raw
+	}
+	return written(*k.text, k.raw, t)
+}
+
+// field is an element that is a field.
+func (o *oracle) field(el *tree, t *plan.Treatment, ent *plan.Entity, floor plan.Effect) string {
+	if t.Effect == plan.Hide {
+		return ""
+	}
+	if t.Effect < floor {
+		t = &plan.Treatment{Field: t.Field, Effect: floor}
+	}
+	if t.Effect == plan.Mask {
+		head := o.open(el, ent, floor, nil, t)
+		if el.parents {
+			return head + el.end
+		}
+		return head + o.leaf(el, t)
+	}
+	head := o.open(el, ent, floor, nil, nil)
+	if !el.parents {
+		return head + o.leaf(el, t)
+	}
+	if t.Effect == plan.Detect && t.Field != "" {
+		floor = plan.Detect
+	}
+	return head + o.kids(el, ent, floor, nil, t) + el.end
+}
+
+func (o *oracle) pairs(el *tree, p *plan.Pairs, ent *plan.Entity) string {
+	head := o.open(el, ent, plan.Detect, nil, nil)
+	if !el.parents {
+		return head + o.leaf(el, o.unnamed(ent))
+	}
+	for _, k := range el.kids {
+		if k.el == nil {
+			head += o.loose(k, o.unnamed(ent))
+		} else {
+			head += o.pair(k.el, p, ent)
+		}
+	}
+	return head + el.end
+}
+
+func (o *oracle) pair(el *tree, p *plan.Pairs, ent *plan.Entity) string {
+	t := full
+	names, _ := o.pairOf(el, p)
+	for i, name := range names {
+		if f := o.named(ent, strings.TrimSpace(name)); i == 0 || f.Effect > t.Effect {
+			t = f
+		}
+	}
+	if t.Effect == plan.Hide {
+		return ""
+	}
+	member := func(name string) *plan.Treatment {
+		own := o.named(ent, name)
+		if !slices.Contains(p.Value, fold(name)) && own.Effect > t.Effect && (own.Field != "" || own.Effect == plan.Detect) {
+			return own
+		}
+		return t
+	}
+	out := o.tag(el, func(_ int, a xml.Attr, raw string) (string, bool) {
+		m := member(a.Name.Local)
+		if fixed(a) || slices.Contains(p.Name, fold(a.Name.Local)) {
+			m = searched
+		}
+		return written(a.Value, raw, m), m.Effect != plan.Hide
+	})
+	if !el.parents {
+		return out + o.leaf(el, t)
+	}
+	for _, k := range el.kids {
+		switch {
+		case k.el == nil:
+			out += o.loose(k, t)
+		case slices.Contains(p.Name, fold(k.el.name)):
+			out += o.field(k.el, searched, ent, plan.Detect)
+		case p.Nested[fold(k.el.name)] != nil && t.Effect < plan.Mask:
+			out += o.element(k.el, p.Nested[fold(k.el.name)], ent, false)
+		default:
+			out += o.field(k.el, member(k.el.name), ent, plan.Show)
+		}
+	}
+	return out + el.end
+}
