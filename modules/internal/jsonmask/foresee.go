@@ -18,38 +18,32 @@ import (
 
 const maxTries = 6 // names tried for the next one
 
-// foresee returns the entry whose glue stands at i, without its first bytes, when
-// the one before was last. Names that were left out
-// this time are passed over; -1 means that none of those tried stands there.
-func (s *shape) foresee(in []byte, i, last, without int) int {
-	k := s.after(last)
+// foresee returns the first entry from m on, of those tried, whose glue stands at
+// i, without its first bytes. Names that were left out this time are passed over;
+// nil means that none of those tried stands there.
+func (m *entry) foresee(in []byte, i, without int) *entry {
 	for range maxTries {
-		if k >= len(s.entries) {
-			break
+		if m == nil || m.glue.stands(in, i, without) {
+			return m
 		}
-		e := &s.entries[k]
-		if e.glue.stands(in, i, without) {
-			return k
-		}
-		k = e.next
+		m = m.next
 	}
-	return -1
+	return nil
 }
 
 // run reads members of an object, from the end of one that was kept on, for as
 // long as their names are foreseen. n counts the members read.
 func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 	for {
-		var k int
-		if end, n, k = w.glide(s, end, n, e.floor); k < 0 {
+		var m *entry
+		if end, n, m = w.glide(s, end, n, e.floor); m == nil {
 			return end, n, nil
 		}
-		m := &s.entries[k]
 		if *m.stamp == s.object {
 			return end, n, w.syntax(end+bytes.IndexByte(m.glue.text, '"'), "duplicate name")
 		}
 		*m.stamp = s.object
-		s.last = k
+		s.last = m
 		n++
 		lead := end
 		v, err := w.ws(end + len(m.glue.text))
@@ -67,67 +61,78 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 }
 
 // glide is run for members whose values are text, number or literal. It stops in
-// front of the first other one and returns its entry, -1 where none is foreseen.
-func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, int) {
-	p := place{end: end, n: n, last: s.last, next: s.upcoming()}
+// front of the first other one and returns its entry, nil where none is foreseen.
+func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entry) {
 	least := least(floor)
-	for s.rush(w, &p, least); p.sure || w.sure(s, &p); s.rush(w, &p, least) {
-		m := &s.entries[p.next]
-		if p.n >= w.lim.Members || *m.stamp == s.object {
+	many := n+s.size > w.lim.Members
+	last, m, sure := s.last, s.upcoming(), false
+	for {
+		if !many {
+			end, n, last, m, sure = s.rush(w, end, n, last, m, least)
+		}
+		if !sure {
+			m = w.ahead(end, m)
+		}
+		if m == nil || n >= w.lim.Members {
+			m = nil
 			break
 		}
-		v := p.end + len(m.glue.text)
-		end := w.maskEnd(v, m)
-		if end < 0 {
-			if end = w.quickEnd(v, m.quick, least); end < 0 {
+		if *m.stamp == s.object {
+			break
+		}
+		v := end + len(m.glue.text)
+		behind := w.veiled(v, m)
+		if behind < 0 {
+			if behind = w.quickEnd(v, m.quick, least); behind < 0 {
 				break
 			}
-			w.act(p.end, v, end, m)
+			w.act(end, v, behind, m)
 		}
 		*m.stamp = s.object
-		p = place{end: end, n: p.n + 1, last: p.next, next: m.next}
+		end, n, last, m, sure = behind, n+1, m, m.next, false
 	}
-	s.last = p.last
-	if !p.sure || p.n >= w.lim.Members {
-		return p.end, p.n, -1
-	}
-	return p.end, p.n, p.next
+	s.last = last
+	return end, n, m
 }
 
 // glidePairs walks pairs behind a pair that was kept, for as long as they are
 // foreseen and their values are text, number or literal.
 func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
-	p := place{end: end, last: s.last, next: s.upcoming()}
 	least := least(floor)
-	for s.rushPairs(w, &p, least); p.sure || w.sure(s, &p); s.rushPairs(w, &p, least) {
-		m := &s.entries[p.next]
-		v := p.end + len(m.glue.text)
-		end := w.quickEnd(v, m.quick, least)
-		if end < 0 || end >= len(w.in) || w.in[end] != '}' {
+	last, m, sure := s.last, s.upcoming(), false
+	for {
+		end, last, m, sure = s.rushPairs(w, end, last, m, least)
+		if !sure {
+			if m = w.ahead(end, m); m == nil {
+				break
+			}
+		}
+		v := end + len(m.glue.text)
+		behind := w.quickEnd(v, m.quick, least)
+		if behind < 0 || behind >= len(w.in) || w.in[behind] != '}' {
 			break
 		}
-		w.act(p.end, v, end+1, m)
-		p = place{end: end + 1, last: p.next, next: m.next}
+		w.act(end, v, behind+1, m)
+		end, last, m = behind+1, m, m.next
 	}
-	s.last = p.last
-	return p.end
+	s.last = last
+	return end
 }
 
-// sure reports whether a glue stands where p is, and has p say which.
-func (w *walker) sure(s *shape, p *place) bool {
-	if p.end < len(w.in) && w.in[p.end] != '}' && w.in[p.end] != ']' {
-		p.next = s.foresee(w.in, p.end, p.last, 0)
-		p.sure = p.next >= 0
+// ahead returns the first entry from m on whose glue stands at end, nil for none
+// of those tried.
+func (w *walker) ahead(end int, m *entry) *entry {
+	if end >= len(w.in) || w.in[end] == '}' || w.in[end] == ']' {
+		return nil
 	}
-	return p.sure
+	return m.foresee(w.in, end, 0)
 }
 
-// maskEnd masks the plain text at v where that is what an entry asks for, and
+// veiled masks the plain text at v where that is what an entry asks for, and
 // returns its end; otherwise it does nothing and returns -1. The quotes around the
 // text stay, the first at the end of a run and the second at the start of one.
-func (w *walker) maskEnd(v int, m *entry) int {
-	t := m.slot.treat
-	if m.quick != masks || w.in[v] != '"' || t.Mask.Null() || !t.Mask.Plain() {
+func (w *walker) veiled(v int, m *entry) int {
+	if m.veil == nil || w.in[v] != '"' {
 		return -1
 	}
 	x := w.ends.from(v + 1)
@@ -136,9 +141,9 @@ func (w *walker) maskEnd(v int, m *entry) int {
 		return -1
 	}
 	if end > v+1 {
-		w.event(t, false)
+		w.event(m.slot.treat, false)
 		w.out = append(w.out, w.in[w.from:v+1]...)
-		w.out = t.Mask.AppendBytes(w.out, w.in[v+1:end])
+		w.out = m.veil.AppendBytes(w.out, w.in[v+1:end])
 		w.from = end
 	}
 	return end + 1
@@ -153,7 +158,7 @@ func (w *walker) act(lead, v, behind int, m *entry) {
 		w.out = append(w.out, w.in[w.from:lead]...) // what stood before was kept
 		w.from = behind
 	case masks:
-		if w.maskEnd(v, m) < 0 {
+		if w.veiled(v, m) < 0 {
 			_, _ = w.masked(v, m.slot.treat) // the value was read before: it cannot fail
 		}
 	}
@@ -223,30 +228,28 @@ func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 	if !s.learn || len(lead) >= maxGlue {
 		return
 	}
-	k, ok := s.index[string(lead)]
-	if !ok {
-		if len(s.entries) >= maxLearned || w.learned >= maxLearnedAll {
+	m := s.index[string(lead)]
+	if m == nil {
+		if s.size >= maxLearned || w.learned >= maxLearnedAll {
 			return
 		}
 		w.learned++
-		k = len(s.entries)
-		e := entry{slot: sl, next: k + 1, quick: sl.quick()}
-		e.glue.set(append([]byte{','}, lead...))
-		s.entries = append(s.entries, e)
-		s.index[string(lead)] = k
+		m = s.enter(sl)
+		m.stamp = &m.gate
+		m.glue.set(append([]byte{','}, lead...))
+		s.index[string(lead)] = m
 	}
-	s.follow(k)
+	s.follow(m)
 }
 
 // foreseenPair walks the name/value object at v when it begins as foreseen, has
 // one value that is text, number or literal, and nothing behind it. Otherwise ok
 // is false and nothing has happened. It may walk pairs behind it as well.
 func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, err error) {
-	k := s.foresee(w.in, v, s.last, 1)
-	if k < 0 || w.depth >= w.lim.Depth || w.lim.Members < 2 {
+	m := s.upcoming().foresee(w.in, v, 1)
+	if m == nil || w.depth >= w.lim.Depth || w.lim.Members < 2 {
 		return v, false, false, nil
 	}
-	m := &s.entries[k]
 	v += len(m.glue.text) - 1
 	if c := w.in[v]; c <= ' ' || c == '{' || c == '[' {
 		return v, false, false, nil
@@ -261,7 +264,7 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 		return v, false, false, nil
 	}
 	end++
-	s.last = k
+	s.last = m
 	if m.slot.owner {
 		_ = w.readOwner(v, e.rec, m.slot.row) // the value was read before: it cannot fail
 	}

@@ -33,7 +33,8 @@ func (m *Masker) step() error {
 	m.saved = append(m.saved[:0], m.counts...)
 	m.depth = len(m.frames)
 	var err error
-	last, named := -1, false
+	var last *entry
+	named := false
 	switch m.state {
 	case atStart:
 		err = m.prefix()

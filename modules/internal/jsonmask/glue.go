@@ -10,59 +10,78 @@ import (
 
 const (
 	maxGlue   = 160 // bytes of a glue that is kept
-	glueWords = 5   // of a glue that is compared word by word
-	glueReach = 64  // bytes that must be left in the window for that
+	maxWords  = 48  // bytes of one that is compared word by word
+	glueReach = 72  // bytes that must be left in the window for that
 )
 
 // glue is what stood in front of a value, from the end of the value before, kept
 // as it was read strictly once. Bytes that are equal to it mean the same; about
 // others it says nothing. It ends with the colon or with a blank behind it; an
 // empty one stands nowhere.
+//
+// Up to maxWords bytes of it are kept as words as well, from both ends inwards;
+// they overlap unless it is as long as they are together.
 type glue struct {
-	text  []byte
-	size  int // of a text that words hold, else 0
-	words [glueWords]uint64
-	masks [glueWords]uint64 // the bytes of words that count
+	head, tail uint64    // the first eight bytes and the last
+	used       uint64    // the bytes of the two that count, where it is shorter
+	size       uint8     // of a text that words hold, else 0
+	off        uint8     // where tail starts
+	inner      [4]uint64 // at 8 and size-16, where it is longer than 16; at 16 and size-24, where it is longer than 32
+	text       []byte
 }
+
+// nowhere is an empty glue. Its head and its tail stand at the same place and
+// contradict each other, so that no bytes are equal to it.
+var nowhere = glue{head: 0, tail: 1, used: ^uint64(0)}
 
 // set keeps text. Text that is too long leaves the glue as it is.
 func (g *glue) set(text []byte) {
-	if len(text) > maxGlue || bytes.Equal(g.text, text) {
+	if len(text) == 0 || len(text) > maxGlue || bytes.Equal(g.text, text) {
 		return
 	}
-	*g = glue{text: append(g.text[:0], text...)}
-	if len(text) > 8*glueWords {
+	kept := append(g.text[:0], text...)
+	*g = nowhere
+	g.text = kept
+	n := len(text)
+	if n > maxWords {
 		return
 	}
-	g.size = len(text)
-	var all, used [8 * glueWords]byte
-	copy(all[:], text)
-	for i := range text {
-		used[i] = 0xFF
+	g.size = uint8(n)
+	at := binary.LittleEndian.Uint64
+	if n < 8 {
+		var all [8]byte
+		copy(all[:], text)
+		g.head, g.used = at(all[:]), uint64(1)<<(8*n)-1
+		g.tail = g.head
+		return
 	}
-	for i := range glueWords {
-		g.words[i] = binary.LittleEndian.Uint64(all[8*i:])
-		g.masks[i] = binary.LittleEndian.Uint64(used[8*i:])
+	g.head, g.tail, g.off = at(text), at(text[n-8:]), uint8(n-8)
+	if n > 16 {
+		g.inner[0], g.inner[1] = at(text[8:]), at(text[n-16:])
+	}
+	if n > 32 {
+		g.inner[2], g.inner[3] = at(text[16:]), at(text[n-24:])
 	}
 }
 
-// differs reports whether something else than the words stands here. A glue
-// without words stands nowhere.
-func (g *glue) differs(here *[glueReach]byte) bool {
-	return g.size == 0 || g.front(here)|g.back(here) != 0
+// ends is not 0 where the first eight bytes or the last ones are others.
+func (g *glue) ends(here *[glueReach]byte) uint64 {
+	return (g.head ^ word(here, 0) | (g.tail ^ word(here, g.off))) & g.used
 }
 
-// front is not 0 where the first 16 bytes are others. Without words it is 0.
-func (g *glue) front(here *[glueReach]byte) uint64 {
-	return (binary.LittleEndian.Uint64(here[:])^g.words[0])&g.masks[0] |
-		(binary.LittleEndian.Uint64(here[8:])^g.words[1])&g.masks[1]
+// middle is not 0 where those between them are, of a glue of more than 16 bytes.
+func (g *glue) middle(here *[glueReach]byte) uint64 {
+	return g.inner[0] ^ word(here, 8) | (g.inner[1] ^ word(here, g.size-16))
 }
 
-// back is not 0 where those behind them are.
-func (g *glue) back(here *[glueReach]byte) uint64 {
-	return (binary.LittleEndian.Uint64(here[16:])^g.words[2])&g.masks[2] |
-		(binary.LittleEndian.Uint64(here[24:])^g.words[3])&g.masks[3] |
-		(binary.LittleEndian.Uint64(here[32:])^g.words[4])&g.masks[4]
+// core is not 0 where the innermost ones are, of a glue of more than 32 bytes.
+func (g *glue) core(here *[glueReach]byte) uint64 {
+	return g.inner[2] ^ word(here, 16) | (g.inner[3] ^ word(here, g.size-24))
+}
+
+// word returns the eight bytes from one of the first 64 on.
+func word(here *[glueReach]byte, at uint8) uint64 {
+	return binary.LittleEndian.Uint64(here[at&63:])
 }
 
 // stands reports whether the glue, without its first bytes, stands at i, with a

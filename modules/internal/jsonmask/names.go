@@ -169,30 +169,23 @@ const (
 // It also finds duplicate names: each name, or each group of spellings where
 // the slot says so, has a stamp that the object at hand marks.
 type shape struct {
-	table   table
-	learn   bool
-	entries []entry
-	index   map[string]int     // decoded name → entry
-	groups  map[string]*uint32 // folded name → stamp
-	stamps  []uint32           // those not yet given to a name
-	all     [][]uint32
-	object  uint32 // number of the object at hand; what its stamps read
-	last    int    // entry of the name before, -1 for none
-	known   bool   // the name read last is an entry
-	first   int    // entry the last object started with
-	rest    map[string]struct{}
+	table  table
+	learn  bool
+	size   int                // entries learned
+	room   []entry            // those not yet given to a name
+	newest *entry             // the last that was
+	index  map[string]*entry  // decoded name → entry
+	groups map[string]*uint32 // folded name → stamp
+	stamps []uint32           // those not yet given to a name
+	all    [][]uint32
+	object uint32 // number of the object at hand; what its stamps read
+	last   *entry // of the name before, nil for none
+	known  bool   // the name read last is an entry
+	first  *entry // the last object started with
+	rest   map[string]struct{}
 
 	marked     *uint32 // stamp of the name just read
 	markedRest string  // name just put into rest
-}
-
-type entry struct {
-	raw   []byte // the name as written, quotes and colon included
-	glue  glue   // what stood between the value before and this one's
-	slot  slot
-	stamp *uint32
-	next  int // entry that followed last time
-	quick quick
 }
 
 // shapeFor returns the shape of a table at the present depth, ready for an object.
@@ -208,12 +201,12 @@ func (w *walker) shapeFor(t table) *shape {
 	if i == len(list) {
 		s := &shape{
 			table: t, learn: w.depth < maxLearnedDepth && (t.kind != memberTable || !t.node.Keyed),
-			index: map[string]int{}, groups: map[string]*uint32{}, rest: map[string]struct{}{},
+			index: map[string]*entry{}, groups: map[string]*uint32{}, rest: map[string]struct{}{},
 		}
 		if len(list) == maxShapes {
 			i = int(w.turn) % maxShapes
 			w.turn++
-			w.learned -= len(list[i].entries)
+			w.learned -= list[i].size
 			list[i] = s
 		} else {
 			w.shapes[w.depth] = append(list, s)
@@ -227,10 +220,15 @@ func (w *walker) shapeFor(t table) *shape {
 func (w *walker) forget() { w.shapes, w.learned, w.inner = nil, 0, nil }
 
 func (s *shape) begin() *shape {
-	s.last, s.marked = -1, nil
+	s.last, s.marked = nil, nil
 	if s.object++; s.object == 0 {
 		for _, list := range s.all {
 			clear(list)
+		}
+		for _, m := range s.index {
+			if m.gate != shut {
+				m.gate = 0
+			}
 		}
 		s.object = 1
 	}
@@ -242,25 +240,12 @@ func (s *shape) begin() *shape {
 
 // name reads the name at i and the colon behind it.
 func (s *shape) name(w *walker, i int) (slot, int, error) {
-	if next := s.upcoming(); next < len(s.entries) {
-		if e := &s.entries[next]; bytes.HasPrefix(w.in[i:], e.raw) {
-			s.last, s.known = next, true
-			return e.slot, i + len(e.raw), s.mark(w, i, e.stamp)
-		}
+	if m := s.upcoming(); m != nil && bytes.HasPrefix(w.in[i:], m.raw) {
+		s.last, s.known = m, true
+		return m.slot, i + len(m.raw), s.mark(w, i, m.stamp)
 	}
 	s.known = false
 	return s.readName(w, i)
-}
-
-// upcoming is the entry that is foreseen to come next; there may be none of
-// that number.
-func (s *shape) upcoming() int { return s.after(s.last) }
-
-func (s *shape) after(last int) int {
-	if last < 0 {
-		return s.first
-	}
-	return s.entries[last].next
 }
 
 // mark refuses a name, or a spelling of it, that the object already has.
@@ -274,7 +259,7 @@ func (s *shape) mark(w *walker, i int, stamp *uint32) error {
 }
 
 // unmark takes back the name read last, which will be read again.
-func (s *shape) unmark(last int) {
+func (s *shape) unmark(last *entry) {
 	if s.marked != nil {
 		*s.marked = 0
 	}
@@ -306,9 +291,9 @@ func (s *shape) readName(w *walker, i int) (slot, int, error) {
 		w.name = appendDecoded(w.name[:0], w.in[i:end])
 		name = w.name
 	}
-	if k, ok := s.index[string(name)]; ok {
-		s.follow(k)
-		return s.entries[k].slot, after + 1, s.mark(w, i, s.entries[k].stamp)
+	if m := s.index[string(name)]; m != nil {
+		s.follow(m)
+		return m.slot, after + 1, s.mark(w, i, m.stamp)
 	}
 	w.fold = resource.AppendFold(w.fold[:0], name)
 	sl := w.resolve(&s.table, name, w.fold)
@@ -320,13 +305,13 @@ func (s *shape) readName(w *walker, i int) (slot, int, error) {
 		}
 		err = s.mark(w, i, stamp)
 	}
-	if s.learn && len(s.entries) < maxLearned && w.learned < maxLearnedAll && len(name) <= maxLearnedName {
+	if s.learn && s.size < maxLearned && w.learned < maxLearnedAll && len(name) <= maxLearnedName {
 		w.learned++
-		k := s.add(sl, w.in[i:end], string(name), string(w.fold))
+		m := s.add(sl, w.in[i:end], string(name), string(w.fold))
 		if !sl.folded {
-			err = s.mark(w, i, s.entries[k].stamp)
+			err = s.mark(w, i, m.stamp)
 		}
-		s.follow(k)
+		s.follow(m)
 		return sl, after + 1, err
 	}
 	if _, ok := s.rest[string(name)]; ok && err == nil {
@@ -352,24 +337,17 @@ func (s *shape) stamp() *uint32 {
 }
 
 // add learns a name.
-func (s *shape) add(sl slot, raw []byte, name, folded string) int {
-	e := entry{raw: append(slices.Clone(raw), ':'), slot: sl, next: len(s.entries) + 1, quick: sl.quick()}
-	if sl.folded {
-		e.stamp = s.groups[folded]
-	} else {
-		e.stamp = s.stamp()
+func (s *shape) add(sl slot, raw []byte, name, folded string) *entry {
+	m := s.enter(sl)
+	m.raw = append(slices.Clone(raw), ':')
+	switch {
+	case sl.folded:
+		m.stamp, m.gate = s.groups[folded], shut
+	case m.gate == shut:
+		m.stamp = s.stamp()
+	default:
+		m.stamp = &m.gate
 	}
-	s.entries = append(s.entries, e)
-	s.index[name] = len(s.entries) - 1
-	return len(s.entries) - 1
-}
-
-// follow notes that entry k came now.
-func (s *shape) follow(k int) {
-	if s.last >= 0 {
-		s.entries[s.last].next = k
-	} else {
-		s.first = k
-	}
-	s.last, s.known = k, true
+	s.index[name] = m
+	return m
 }

@@ -8,158 +8,142 @@ import (
 	"math/bits"
 )
 
-// place is where a run over members or pairs is.
-type place struct {
-	end  int  // behind the last value, or the brace of the last pair
-	n    int  // members read
-	last int  // entry of the last one
-	next int  // entry that may come next
-	sure bool // its glue stands at end
-}
-
 // The two below pass over members of an object, or over pairs, that stay as they
 // are: foreseen, and a value that is plain text of less than 57 bytes, a short
 // number or a literal, which is shown, or searched and holds nothing to find.
-// They call nothing that looks at more, which is what makes them quick, and leave
-// everything else to their caller. least is searches where shown text is searched
-// as well.
+// They call nothing, which is what makes them quick, and leave everything else
+// to their caller. least is searches where shown text is searched as well.
+//
+// Names that may be passed over have a stamp of their own, their gate, so that
+// one comparison says that a name is of that kind and has not come before.
 
-func (s *shape) rush(w *walker, p *place, least quick) {
-	in, ends := w.in, w.ends
-	end, n, k, object := p.end, p.n, p.next, s.object
-	p.sure = false
-	if n+len(s.entries) > w.lim.Members {
-		return
-	}
-	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
-		m := &s.entries[k]
-		if m.glue.size == 0 {
-			break
-		}
+func (s *shape) rush(w *walker, end, n int, last, m *entry, least quick) (int, int, *entry, *entry, bool) {
+	sure := false
+	in, ends, hints := w.in, w.ends, w.hints
+	object := s.object
+	for m != nil && end <= len(in)-glueReach {
 		here := (*[glueReach]byte)(in[end:])
-		if m.glue.front(here) != 0 || m.glue.size > 16 && m.glue.back(here) != 0 {
-			if k, m = s.follower(m, here); m == nil {
-				break
-			}
-		}
-		if *m.stamp == object || m.quick|least != copies && m.quick-copies > searches-copies {
-			p.sure = true
+		if m.glue.ends(here) != 0 || m.glue.size > 16 && (m.glue.middle(here) != 0 || m.glue.size > 32 && m.glue.core(here) != 0) {
 			break
 		}
-		i := end + m.glue.size + 1
-		if here[m.glue.size&(glueReach-1)] == '"' {
+		sure = true
+		if m.gate >= object {
+			break
+		}
+		v := int(m.glue.size & 63)
+		i := end + v
+		if here[v] == '"' {
+			i++
 			x := ends.from(i)
-			if x == 0 || m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
-				p.sure = true
+			if x == 0 {
 				break
 			}
-			if i += bits.TrailingZeros64(x); uint(i) >= uint(len(in)) || in[i] != '"' {
-				p.sure = true
+			text := bits.TrailingZeros64(x)
+			if m.quick|least != copies && text >= shortest && hints.touch(i, x) {
+				break
+			}
+			if i += text; uint(i) >= uint(len(in)) || in[i] != '"' {
 				break
 			}
 			i++
-		} else if i = short(in, i-1); i < 0 {
-			p.sure = true
-			break
+		} else if word := binary.LittleEndian.Uint32(here[v:]); word == nullWord || word == trueWord {
+			i += 4
+		} else if word == falsWord && here[v+4] == 'e' {
+			i += 5
+		} else {
+			k := v
+			if here[k] != '0' {
+				for k < glueReach-2 && here[k]-'0' <= 9 {
+					k++
+				}
+			} else {
+				k++
+			}
+			if k > v && here[k] == '.' && here[k+1]-'0' <= 9 {
+				for k++; k < glueReach-1 && here[k]-'0' <= 9; k++ {
+				}
+			}
+			if k == v || here[k] != ',' && here[k] != '}' || m.quick|least != copies && k-v >= shortNumber {
+				break
+			}
+			i += k - v
 		}
-		*m.stamp = object
-		end, p.last, k = i, k, m.next
+		m.gate = object
+		end = i
 		n++
+		sure = false
+		last, m = m, m.next
 	}
-	p.end, p.n, p.next = end, n, k
+	return end, n, last, m, sure
 }
 
-func (s *shape) rushPairs(w *walker, p *place, least quick) {
-	in, ends := w.in, w.ends
-	end, k := p.end, p.next
-	p.sure = false
-	for end <= len(in)-glueReach && uint(k) < uint(len(s.entries)) {
-		m := &s.entries[k]
-		if m.glue.size == 0 {
-			break
-		}
+func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int, *entry, *entry, bool) {
+	sure := false
+	in, ends, hints := w.in, w.ends, w.hints
+	for m != nil && end <= len(in)-glueReach {
 		here := (*[glueReach]byte)(in[end:])
-		if m.glue.front(here)|m.glue.back(here) != 0 {
-			if k, m = s.follower(m, here); m == nil {
-				break
-			}
-		}
-		if m.quick|least != copies && m.quick-copies > searches-copies {
-			p.sure = true
+		if m.glue.ends(here) != 0 || m.glue.size > 16 && (m.glue.middle(here) != 0 || m.glue.size > 32 && m.glue.core(here) != 0) {
 			break
 		}
-		i := end + m.glue.size + 1
-		if here[m.glue.size&(glueReach-1)] == '"' {
+		sure = true
+		if m.gate != 0 {
+			break
+		}
+		v := int(m.glue.size & 63)
+		i := end + v
+		if here[v] == '"' {
+			i++
 			x := ends.from(i)
-			if x == 0 || m.quick|least != copies && bits.TrailingZeros64(x) >= shortest && w.hints.touch(i, x) {
-				p.sure = true
+			if x == 0 {
 				break
 			}
-			if i += bits.TrailingZeros64(x); uint(i) >= uint(len(in)) || in[i] != '"' {
-				p.sure = true
+			text := bits.TrailingZeros64(x)
+			if m.quick|least != copies && text >= shortest && hints.touch(i, x) {
+				break
+			}
+			if i += text; uint(i) >= uint(len(in)) || in[i] != '"' {
 				break
 			}
 			i++
-		} else if i = short(in, i-1); i < 0 {
-			p.sure = true
+		} else if word := binary.LittleEndian.Uint32(here[v:]); word == nullWord || word == trueWord {
+			i += 4
+		} else if word == falsWord && here[v+4] == 'e' {
+			i += 5
+		} else {
+			k := v
+			if here[k] != '0' {
+				for k < glueReach-2 && here[k]-'0' <= 9 {
+					k++
+				}
+			} else {
+				k++
+			}
+			if k > v && here[k] == '.' && here[k+1]-'0' <= 9 {
+				for k++; k < glueReach-1 && here[k]-'0' <= 9; k++ {
+				}
+			}
+			if k == v || here[k] != ',' && here[k] != '}' || m.quick|least != copies && k-v >= shortNumber {
+				break
+			}
+			i += k - v
+		}
+		if uint(i) >= uint(len(in)) || in[i] != '}' {
 			break
 		}
-		if i >= len(in) || in[i] != '}' {
-			p.sure = true
-			break
-		}
-		end, p.last, k = i+1, k, m.next
+		end = i + 1
+		sure = false
+		last, m = m, m.next
 	}
-	p.end, p.next = end, k
+	return end, last, m, sure
 }
 
-// short returns the end of the literal or of the short number at v, which must not
-// be near the end of the window; -1 where there is something else.
-func short(in []byte, v int) int {
-	if v > len(in)-glueReach/2 {
-		return -1
-	}
-	switch word := binary.LittleEndian.Uint32(in[v:]); word {
-	case 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24, 't' | 'r'<<8 | 'u'<<16 | 'e'<<24:
-		return v + 4
-	case 'f' | 'a'<<8 | 'l'<<16 | 's'<<24:
-		if in[v+4] == 'e' {
-			return v + 5
-		}
-		return -1
-	}
-	if in[v]-'1' > 8 && (in[v] != '0' || in[v+1]-'0' <= 9) {
-		return -1
-	}
-	point := 0
-	for i, c := range in[v : v+16] {
-		switch {
-		case c-'0' <= 9:
-		case c == '.' && point == 0:
-			point = i
-		case c == '.' || c|0x20 == 'e' || point == i-1 && point > 0:
-			return -1
-		default:
-			return v + i
-		}
-	}
-	return -1
-}
+// shortNumber is the length of the shortest number that is looked at where texts
+// are searched.
+const shortNumber = 7
 
-// follower returns the first entry behind m, of those tried, whose glue stands
-// here.
-func (s *shape) follower(m *entry, here *[glueReach]byte) (int, *entry) {
-	if here[0] == '}' || here[0] == ']' {
-		return -1, nil
-	}
-	for range maxTries - 1 {
-		k := m.next
-		if k >= len(s.entries) {
-			break
-		}
-		if m = &s.entries[k]; !m.glue.differs(here) {
-			return k, m
-		}
-	}
-	return -1, nil
-}
+// The literals as words; false without its end.
+const (
+	nullWord = 'n' | 'u'<<8 | 'l'<<16 | 'l'<<24
+	trueWord = 't' | 'r'<<8 | 'u'<<16 | 'e'<<24
+	falsWord = 'f' | 'a'<<8 | 'l'<<16 | 's'<<24
+)

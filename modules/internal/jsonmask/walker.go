@@ -131,7 +131,7 @@ func (w *walker) objectBy(i int, t table, e env, each memberFunc) (int, error) {
 			return i, err
 		}
 		if n > 1 && s.known {
-			s.entries[s.last].glue.set(w.in[lead:v])
+			s.last.glue.set(w.in[lead:v])
 		}
 		end, keep, err := w.valueOf(v, sl, e, each)
 		if err != nil {
