@@ -32,7 +32,9 @@ func plans() []*plan.Plan {
 	rowed := *list
 	rowed.Root = &plan.Node{Members: map[string]*plan.Node{"a": {Elements: &plan.Node{Record: &plan.Record{Set: "d", Entity: masked, Nested: rec.Nested,
 		Rows: &plan.Rows{Scope: plan.Own, Owner: []string{"owner", "id"}}}}, Members: map[string]*plan.Node{"count": {Total: "d"}}}}}
-	return []*plan.Plan{leads(false), leads(true), single, {Format: plan.XML, Root: &plan.Node{}, Fallback: masked}, list, &rowed}
+	where := leads(true)
+	where.Root.Members["leads"].Members["lead"].Record.Rows = &plan.Rows{Where: notLost{}}
+	return []*plan.Plan{leads(false), leads(true), where, single, {Format: plan.XML, Root: &plan.Node{}, Fallback: masked}, list, &rowed}
 }
 
 var documentSeeds = []string{
@@ -44,7 +46,7 @@ var documentSeeds = []string{
 	"<a count='9'><r id='u1' other='canary'>text<b/>98123<c>45670</c></r><r owner='u2'>canary</r><count>&#x31;</count></a>",
 	"<Leads><Contacts/><Lead><Contacts><Contact><Phone>1</Phone></Contact></Contacts>text &amp; <Name a = 'b'  c=\"d\">A<?pi canary?>B</Name ></Lead>\r\n</Leads>\n<!-- canary -->",
 	"<Leads><Lead><Props><P key='Name' name='phone'>canary<x/></P><P>canary</P> loose 9812345670 </Props></Lead></Leads>",
-	"<n9812345670>canary</n9812345670>", "\xEF\xBB\xBF<Leads xmlns='urn:x' xml:lang='en' Note='9812345670' pan='canary'><Lead xsi:nil='1' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'/></Leads>",
+	"<Leads count='3'><Lead Stage='Open'/><Lead><Props><P key='Stage'>Lost</P></Props>canary</Lead><Lead><Stage>Open<b/></Stage></Lead></Leads>", "<n9812345670>canary</n9812345670>", "\xEF\xBB\xBF<Leads xmlns='urn:x' xml:lang='en' Note='9812345670' pan='canary'><Lead xsi:nil='1' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'/></Leads>",
 }
 
 // FuzzDocument holds the rewritten document to the oracle, byte for byte, whatever
@@ -54,7 +56,7 @@ var documentSeeds = []string{
 func FuzzDocument(f *testing.F) {
 	for i, s := range documentSeeds {
 		f.Add([]byte(s), uint8(i<<3+3))
-		for which := range uint8(6) {
+		for which := range uint8(7) {
 			f.Add([]byte(s), which<<3+which)
 		}
 		f.Add([]byte(s), uint8(0xF8+i%6))

@@ -61,11 +61,15 @@ func (o *oracle) record(el *tree, r *plan.Record, ent *plan.Entity, whole bool) 
 	if r.Entity != nil {
 		ent = r.Entity
 	}
-	if r.Rows != nil && r.Rows.Scope != plan.All {
-		var ids []string
-		o.owners(el, r, nil, &ids)
-		mine := len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool { return plan.FoldID(id) != "u1" })
-		if !mine || r.Rows.Scope == plan.None {
+	if r.Rows != nil {
+		var f facts
+		o.owners(el, r, nil, &f)
+		mine := len(f.owners) > 0 && !slices.ContainsFunc(f.owners, func(id string) bool { return plan.FoldID(id) != "u1" })
+		if r.Rows.Scope != plan.All && (!mine || r.Rows.Scope == plan.None) {
+			return o.drop(whole)
+		}
+		slices.Sort(f.stages)
+		if f.stages = slices.Compact(f.stages); r.Rows.Where != nil && (len(f.stages) != 1 || f.stages[0] == unreadable || f.stages[0] == "Lost") {
 			return o.drop(whole)
 		}
 	}
@@ -89,33 +93,59 @@ func (o *oracle) drop(whole bool) string {
 	return ""
 }
 
-// owners collects the ids of all owners that a record names, in fields of its own
-// and in the part n of it.
-func (o *oracle) owners(el *tree, r *plan.Record, part *plan.Node, ids *[]string) {
+// facts are what a record says of its owner, and of the stage that notLost asks for.
+type facts struct{ owners, stages []string }
+
+const unreadable = "\x00"
+
+func (f *facts) owner(id string) {
+	if id = strings.TrimSpace(id); id != "" {
+		f.owners = append(f.owners, id)
+	}
+}
+
+func (f *facts) stage(name, text string) {
+	if text = strings.TrimSpace(text); text != "" && fold(name) == "stage" {
+		f.stages = append(f.stages, text)
+	}
+}
+
+// plain says that an element has no elements, and text or else no attributes.
+func plain(el *tree) bool {
+	return !el.parents && (strings.TrimSpace(el.text()) != "" || !slices.ContainsFunc(el.attrs, func(a xml.Attr) bool { return !fixed(a) }))
+}
+
+// owners collects what a record says of itself, in fields of its own and in the
+// part n of it.
+func (o *oracle) owners(el *tree, r *plan.Record, part *plan.Node, f *facts) {
 	at, fields := &plan.Node{Members: r.Nested}, true
 	if part != nil {
 		at, fields = part, part.Fields
 	}
-	add := func(id string) {
-		if id = strings.TrimSpace(id); id != "" {
-			*ids = append(*ids, id)
-		}
-	}
 	owner := func(name string) bool { return slices.Contains(r.Rows.Owner, fold(name)) }
 	for _, a := range el.attrs {
-		if fields && owner(a.Name.Local) && a.Name.Space != "xmlns" {
-			add(a.Value)
+		if !fields || fixed(a) {
+			continue
 		}
+		if owner(a.Name.Local) {
+			f.owner(a.Value)
+		}
+		f.stage(a.Name.Local, a.Value)
 	}
 	for _, k := range el.kids {
 		if k.el == nil {
 			continue
 		}
 		if fields && owner(k.el.name) {
-			add(k.el.text())
+			f.owner(k.el.text())
 			if k.el.parents {
-				add("nobody")
+				f.owner("nobody")
 			}
+		}
+		if fields && plain(k.el) {
+			f.stage(k.el.name, k.el.text())
+		} else if fields {
+			f.stage(k.el.name, unreadable)
 		}
 		n := at.Members[fold(k.el.name)]
 		if n == nil {
@@ -125,18 +155,38 @@ func (o *oracle) owners(el *tree, r *plan.Record, part *plan.Node, ids *[]string
 		case n == nil || n.Record != nil:
 		case n.Pairs != nil:
 			for _, pair := range k.el.kids {
-				if pair.el == nil {
-					continue
-				}
-				names, values := o.pairOf(pair.el, n.Pairs)
-				if slices.ContainsFunc(names, owner) {
-					for _, v := range values {
-						add(v)
-					}
+				if pair.el != nil {
+					o.pairSays(pair.el, n.Pairs, owner, f)
 				}
 			}
 		default:
-			o.owners(k.el, r, n, ids)
+			o.owners(k.el, r, n, f)
+		}
+	}
+}
+
+func (o *oracle) pairSays(el *tree, p *plan.Pairs, owner func(string) bool, f *facts) {
+	names, values := o.pairOf(el, p)
+	clear := len(values) > 0
+	for _, name := range names {
+		clear = clear && strings.TrimSpace(name) == strings.TrimSpace(names[0])
+	}
+	for _, k := range el.kids {
+		if k.el != nil && slices.Contains(p.Value, fold(k.el.name)) {
+			clear = clear && plain(k.el)
+		}
+	}
+	for _, name := range names {
+		if !clear {
+			f.stage(name, unreadable)
+		}
+		for _, v := range values {
+			if owner(name) {
+				f.owner(v)
+			}
+			if clear {
+				f.stage(name, v)
+			}
 		}
 	}
 }

@@ -35,10 +35,10 @@ func (s *script) next(n int) int {
 func (s *script) pick(of ...string) string { return of[s.next(len(of))] }
 
 var (
-	elements = strings.Fields("Lead Lead Lead Count count Phone PAN p:pan Secret Notes Props Props P P Name Value Owner Contacts Contact Fields Id body r r All n Part fields head deep n9812345670 SECRET")
-	textPool = []string{"canary", "x", " ", "u1", "u2", "U-1", "7", "12", "call 9812345670 now", "98123", "45670", "<![CDATA[a<b]]>", "<![CDATA[ ]]>", "&amp;&#57;", "Phone", "pan", "Secret",
+	elements = strings.Fields("Lead Lead Lead Count count Phone PAN p:pan Secret Notes Props Props P P Name Value Owner Contacts Contact Fields Id body r r All n Part fields head deep Stage Stage n9812345670 SECRET")
+	textPool = []string{"canary", "x", " ", "u1", "u2", "U-1", "7", "12", "call 9812345670 now", "98123", "45670", "<![CDATA[a<b]]>", "<![CDATA[ ]]>", "&amp;&#57;", "Phone", "pan", "Secret", "Stage", "Open", "Lost",
 		"<!-- canary -->", "<?pi canary?>", "\r\n", "meera@canary.example", "]] >", "\t"}
-	attributes = strings.Fields("Owner id Phone PAN Secret name key value Note count n xml:lang xmlns:y other p9812345670")
+	attributes = strings.Fields("Owner id Phone PAN Secret name key value Note count n stage xml:lang xmlns:y other p9812345670")
 )
 
 func (s *script) element(name string, depth int) {
@@ -47,7 +47,7 @@ func (s *script) element(name string, depth int) {
 	for i := range s.next(4) {
 		at := attributes[(from+i)%len(attributes)]
 		quote := s.pick("'", `"`)
-		s.out.WriteString(s.pick(" ", "\n ") + at + s.pick("=", " = ") + quote + s.pick("canary", "u1", "3", "Phone", "pan", "call 9812345670", "&lt;&#x41;", "", "nobody") + quote)
+		s.out.WriteString(s.pick(" ", "\n ") + at + s.pick("=", " = ") + quote + s.pick("canary", "u1", "3", "Phone", "stage", "Lost", "pan", "call 9812345670", "&lt;&#x41;", "", "nobody") + quote)
 	}
 	if strings.Contains(name, ":") {
 		prefix, _, _ := strings.Cut(name, ":")
@@ -74,7 +74,7 @@ func TestWrittenDocuments(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for i, p := range plans() {
 		accepted := 0
-		for range 3000 {
+		for range 400 {
 			choices := make([]byte, 4+r.IntN(120))
 			for i := range choices {
 				choices[i] = byte(r.UintN(256))
@@ -85,7 +85,7 @@ func TestWrittenDocuments(t *testing.T) {
 				accepted++
 			}
 		}
-		if accepted < 100 {
+		if accepted < 20 {
 			t.Errorf("plan %d: %d documents are accepted: the oracle has little to look at", i, accepted)
 		}
 	}
