@@ -191,14 +191,20 @@ func (s *Set) AppendNumber(dst, raw []byte) ([]byte, bool) {
 			text = text[1:]
 		}
 	}
-	found := s.Finds(text)
-	if len(found) == 0 {
-		return dst, false
-	}
-	for _, f := range found {
-		if f.Value >= 0 && !f.Loose && f.Start == 0 && f.End == len(text) && !s.entries[f.Value].hidden {
+	another := false
+	for _, f := range s.Finds(text) {
+		switch {
+		case f.Value < 0:
+			another = true
+		case f.Start > 0 || f.End < len(text) || f.Loose && !ok: // a part of it is another number
+		case !f.Loose && !s.entries[f.Value].hidden:
 			return s.entries[f.Value].mask.AppendNumber(dst, raw), true
+		default:
+			another = true
 		}
+	}
+	if !another {
+		return dst, false
 	}
 	return append(dst, "null"...), true
 }

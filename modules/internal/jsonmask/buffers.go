@@ -3,7 +3,11 @@
 
 package jsonmask
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/crmgate/crmgate/modules/internal/echo"
+)
 
 // buffers are the window and the output of a masker while it reads a body. They
 // go from one to the next, whatever its plan: a masker that is new then has
@@ -11,6 +15,7 @@ import "sync"
 type buffers struct {
 	in, out     []byte
 	ends, hints bitmap
+	echo        *echo.Set // made when it is needed first
 }
 
 var spare = sync.Pool{New: func() any {
@@ -25,6 +30,12 @@ func (m *Masker) take() {
 	m.held, _ = spare.Get().(*buffers)
 	m.in, m.out = m.held.in[:0], m.held.out[:0]
 	m.ends, m.hints = m.held.ends[:0], m.held.hints[:0]
+	if m.echoing && m.known == nil {
+		if m.held.echo == nil {
+			m.held.echo = &echo.Set{}
+		}
+		m.known = m.held.echo
+	}
 }
 
 // giveBack takes the buffers from m. One that a large body made grow is left to
@@ -32,6 +43,9 @@ func (m *Masker) take() {
 func (m *Masker) giveBack() {
 	if m.held == nil {
 		return
+	}
+	if m.held.echo != nil {
+		m.held.echo.Reset()
 	}
 	if cap(m.in) <= maxKept && cap(m.out) <= maxKept {
 		m.held.in, m.held.out = m.in[:0], m.out[:0]

@@ -27,6 +27,7 @@ type config struct {
 	filters  bool                // any record of the plan can be dropped
 	single   bool                // a record reached by member names alone can be dropped
 	detects  bool                // personal data is looked for in fields
+	secrets  bool                // a field is masked or hidden
 	declared map[string]struct{} // names that records of filtered sets have
 }
 
@@ -128,13 +129,18 @@ func (b *builder) entity(e *plan.Entity) {
 	}
 	b.ents[e] = true
 	for _, t := range e.Fields {
-		b.detects = b.detects || t.Effect == plan.Detect
+		b.effect(t)
 		b.node(t.Text, e)
 	}
 	if e.Unknown != nil {
-		b.detects = b.detects || e.Unknown.Effect == plan.Detect
+		b.effect(e.Unknown)
 		b.node(e.Unknown.Text, e)
 	}
+}
+
+func (b *builder) effect(t *plan.Treatment) {
+	b.detects = b.detects || t.Effect == plan.Detect
+	b.secrets = b.secrets || t.Effect >= plan.Mask
 }
 
 func (b *builder) set(name string) int {

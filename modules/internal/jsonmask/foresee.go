@@ -63,6 +63,9 @@ func (w *walker) run(s *shape, end, n int, e env) (int, int, error) {
 // glide is run for members whose values are text, number or literal. It stops in
 // front of the first other one and returns its entry, nil where none is foreseen.
 func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entry) {
+	if w.armed {
+		return end, n, nil
+	}
 	least := least(floor)
 	many := n+s.size > w.lim.Members
 	last, m, sure := s.last, s.upcoming(), false
@@ -86,7 +89,7 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entr
 			if behind = w.quickEnd(v, m.quick, least); behind < 0 {
 				break
 			}
-			w.act(end, v, behind, m)
+			w.act(end, v, behind, behind, m)
 		}
 		*m.stamp = s.object
 		end, n, last, m, sure = behind, n+1, m, m.next, false
@@ -98,6 +101,9 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entr
 // glidePairs walks pairs behind a pair that was kept, for as long as they are
 // foreseen and their values are text, number or literal.
 func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
+	if w.armed {
+		return end
+	}
 	least := least(floor)
 	last, m, sure := s.last, s.upcoming(), false
 	for {
@@ -112,7 +118,7 @@ func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
 		if behind < 0 || behind >= len(w.in) || w.in[behind] != '}' {
 			break
 		}
-		w.act(end, v, behind+1, m)
+		w.act(end, v, behind, behind+1, m)
 		end, last, m = behind+1, m, m.next
 	}
 	s.last = last
@@ -142,6 +148,9 @@ func (w *walker) veiled(v int, m *entry) int {
 	}
 	if end > v+1 {
 		w.event(m.slot.treat, false)
+		if w.echoing {
+			w.secret(v, end+1, m.slot.treat, false)
+		}
 		w.out = append(w.out, w.in[w.from:v+1]...)
 		w.out = m.veil.AppendBytes(w.out, w.in[v+1:end])
 		w.from = end
@@ -151,10 +160,11 @@ func (w *walker) veiled(v int, m *entry) int {
 
 // act does what an entry asks for with its value at v, which quickEnd gave the
 // end of; lead to behind is what goes with it.
-func (w *walker) act(lead, v, behind int, m *entry) {
+func (w *walker) act(lead, v, end, behind int, m *entry) {
 	switch m.quick {
 	case hides:
 		w.event(m.slot.treat, true)
+		w.secret(v, end, m.slot.treat, true)
 		w.out = append(w.out, w.in[w.from:lead]...) // what stood before was kept
 		w.from = behind
 	case masks:
@@ -185,10 +195,19 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 		return -1
 	}
 	end, err := w.scalar(v)
-	if err != nil {
+	if err != nil || (q == searches || q == copies && least == searches) && !quiet(in[v:end]) {
 		return -1
 	}
 	return end
+}
+
+// shortestNumber is the length of the shortest plain number that is looked at.
+const shortestNumber = 7
+
+// quiet reports whether a literal or number need not be looked at where texts are
+// searched.
+func quiet(raw []byte) bool {
+	return len(raw) < shortestNumber && (raw[0] > '9' || bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0)
 }
 
 // least is searches where what is shown is searched.
@@ -257,6 +276,7 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 	if end, err = w.scalar(v); err != nil {
 		return end, false, true, err
 	}
+	valueEnd := end
 	if end, err = w.ws(end); err != nil {
 		return end, false, true, err
 	}
@@ -272,6 +292,7 @@ func (w *walker) foreseenPair(s *shape, v int, e env) (end int, keep, ok bool, e
 	switch effect := max(t.Effect, e.floor); {
 	case effect == plan.Hide:
 		w.event(t, true)
+		w.secret(v, valueEnd, t, true)
 		return end, false, true, nil
 	case effect == plan.Mask:
 		_, err = w.masked(v, t)

@@ -62,7 +62,7 @@ func TestForeseenNeverDecides(t *testing.T) {
 		{"value before a hidden name", list(`{"Value":"s","Attribute":"mx_PAN"},{"Attribute":"State","Value":"x"}`), list(`{"Attribute":"State","Value":"x"}`)},
 		{"several members between name and value", list(`{"Attribute":"Phone","a":1,"b":[{}],"Value":"` + number + `"}`), list(`{"Attribute":"Phone","a":1,"b":[{}],"Value":"+91XXXXXX3210"}`)},
 		{"members behind the value", list(`{"Attribute":"City","Value":"x","Phone":"` + number + `","mx_PAN":1}`), list(`{"Attribute":"City","Value":"x","Phone":"+91XXXXXX3210"}`)},
-		{"a masked pair with members behind the value", list(`{"Attribute":"Phone","Value":"` + number + `","Note":"98765 43210"}`), list(`{"Attribute":"Phone","Value":"+91XXXXXX3210","Note":"XXXXXXXX"}`)},
+		{"a masked pair with members behind the value", list(`{"Attribute":"Phone","Value":"` + number + `","Note":"98765 43210"}`), list(`{"Attribute":"Phone","Value":"+91XXXXXX3210","Note":"+91XXXXXX3210"}`)},
 		{"a blank before the value of a pair", list(`{"Attribute":"State","Value": "98765 43210"},{"Attribute":"City","Value": "x"}`), list(`{"Attribute":"State","Value": "XXXXXXXX"},{"Attribute":"City","Value": "x"}`)},
 		{"a pair of a name alone", list(`{"Attribute":"State"},{"Attribute":"Phone"},{"Attribute":"Phone","Value":"` + number + `"}`), list(`{"Attribute":"State"},{"Attribute":"Phone"},{"Attribute":"Phone","Value":"+91XXXXXX3210"}`)},
 		{"a pair of a name and something else", list(`{"Attribute":"Phone","Note":"x"},{"Attribute":"Phone","Note":"x"}`), list(`{"Attribute":"Phone","Note":"x"},{"Attribute":"Phone","Note":"x"}`)},

@@ -29,7 +29,7 @@ type frame struct {
 // step reads one member of the innermost frame, or what is before or behind the
 // body's value. Short of input it leaves everything as it was.
 func (m *Masker) step() error {
-	mark := m.mark()
+	mark, was := m.mark(), m.standpoint()
 	m.saved = append(m.saved[:0], m.counts...)
 	m.depth = len(m.frames)
 	var err error
@@ -51,15 +51,23 @@ func (m *Masker) step() error {
 	case done:
 	}
 	switch {
-	case err == nil:
-		if len(m.events) > 0 {
-			m.commit()
+	case err == nil && m.echoing && m.repeats(was):
+		if m.whole {
+			m.restart()
+			return errAgain
 		}
+		err = errAgain
+		m.returnTo(was)
+		fallthrough
 	case errors.Is(err, errShort), errors.Is(err, errAgain):
 		m.back(mark)
 		copy(m.counts, m.saved)
 		if named {
 			m.frames[len(m.frames)-1].names.unmark(last)
+		}
+	case err == nil:
+		if len(m.events) > 0 {
+			m.commit()
 		}
 	}
 	return err
@@ -93,6 +101,9 @@ func (m *Masker) start() error {
 			return m.syntax(v, "empty body")
 		}
 		return err
+	}
+	if !m.gathered && !m.gather(v) {
+		return errShort
 	}
 	e := env{ent: m.fallback, rec: -1, single: true}
 	m.openScope()

@@ -28,17 +28,19 @@ import (
 // bodies, never values.
 type Masker struct {
 	walker
-	src    io.Reader
-	held   *buffers
-	frames []frame
-	state  state
-	pos    int   // in the window: behind what has been judged
-	err    error // what every further Read returns
-	starve bool  // the last step needs more input
-	large  bool  // the matrix at hand is too large to be read as a whole
-	find   finder
-	saved  []int
-	tally  map[*plan.Treatment]int // index in tallies
+	src      io.Reader
+	held     *buffers
+	frames   []frame
+	state    state
+	pos      int   // in the window: behind what has been judged
+	err      error // what every further Read returns
+	starve   bool  // the last step needs more input
+	large    bool  // the matrix at hand is too large to be read as a whole
+	whole    bool  // the body is judged as a whole, and is in the window
+	gathered bool  // it is known whether it is
+	find     finder
+	saved    []int
+	tally    map[*plan.Treatment]int // index in tallies
 
 	tallies []tally
 }
@@ -93,12 +95,15 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
 	m.viewer, m.lim, m.hinting = v, l, m.detects
+	m.echoing, m.armed, m.known = m.detects && m.secrets, false, l.Echo
+	m.quietly()
 	m.back(mark{})
 	clear(m.vals[:cap(m.vals)])
 	m.unclear = 0
 	m.giveBack()
 	m.final, m.base = false, 0
 	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, false, false
+	m.whole, m.gathered = false, !m.echoing
 	m.frames, m.state, m.pos = m.frames[:0], atStart, 0
 	m.find = finder{}
 }
@@ -174,7 +179,7 @@ func (m *Masker) advance() {
 // ready returns how many bytes of output may be released.
 func (m *Masker) ready() int {
 	switch {
-	case m.state != done && (m.wait || m.state == behind):
+	case m.state != done && (m.wait || m.whole || m.state == behind):
 		return 0
 	case len(m.totals) > 0:
 		return m.totals[0].at
@@ -230,7 +235,9 @@ func (m *Masker) fill() error {
 		}
 		return m.limit(m.pos, "size of a record", m.lim.Record)
 	}
-	m.compact()
+	if m.gathered || len(m.in) == cap(m.in) {
+		m.compact()
+	}
 	for range 100 {
 		n, err := m.src.Read(m.in[len(m.in):cap(m.in)])
 		m.in = m.in[:len(m.in)+n]

@@ -3,6 +3,8 @@
 
 package jsonmask
 
+import "github.com/crmgate/crmgate/modules/internal/echo"
+
 // Limits bounds what one body may make the masker hold. Zero members take the
 // default; a body beyond a limit is refused with a *LimitError.
 type Limits struct {
@@ -17,6 +19,11 @@ type Limits struct {
 	// as long as no record had to be dropped all the same; from the first one on
 	// they are corrected like any other.
 	Pushed bool
+
+	// Echo, where it is set, holds the values of other parts of the same answer, and is
+	// given those of this body. Whoever made it has it forget them when the answer ends.
+	// Without one a body's values are forgotten with the body.
+	Echo *echo.Set
 }
 
 const (
@@ -25,6 +32,7 @@ const (
 	chunk        = 32 << 10  // bytes asked of the source at once, and released at most before asking again
 	maxKept      = 8 * chunk // bytes of a buffer that is used again for the next body
 	maxGap       = 64 << 10  // white space between two values
+	maxWhole     = 2 * chunk // bytes of a body that is judged as a whole where values are looked for again
 )
 
 func (l Limits) withDefaults() Limits {

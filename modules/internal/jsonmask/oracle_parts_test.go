@@ -78,12 +78,15 @@ func (o *oracle) pair(k *tree, w where) (*tree, bool, error) {
 	in := inside(t, w)
 	out, err := o.object(k, func(f string) bool { return pairStrict(f, w) }, func(_, f string, v *tree) (*tree, bool, error) {
 		nested := p.Nested[f]
+		if effect == plan.Hide && !slices.Contains(p.Name, f) && (slices.Contains(p.Value, f) || nested != nil) {
+			o.secret(v, t, true)
+		}
 		switch {
 		case effect == plan.Hide, slices.Contains(p.Name, f) && v.scalar():
 			return v, true, nil
 		case slices.Contains(p.Name, f):
 		case slices.Contains(p.Value, f) && effect == plan.Mask, nested != nil && effect == plan.Mask:
-			return masked(v, t), true, nil
+			return o.masked(v, t), true, nil
 		case nested != nil && (v.kind == '[' || !slices.Contains(p.Value, f)):
 			return o.element(v, nested, in)
 		case slices.Contains(p.Value, f):
@@ -133,17 +136,23 @@ func (o *oracle) matrix(t *tree, m *plan.Matrix, w where) (*tree, error) {
 			if r.kind != '[' || len(r.kids) > len(names) {
 				return nil, false, errOracleShape
 			}
-			i := -1
-			return o.always(o.each(r, func(k *tree) (*tree, bool, error) {
-				i++
-				w := w
-				w.single = false
-				out, keep, err := o.treated(k, o.treat(w.ent, names[i]), w)
-				if !keep && fixed && err == nil {
-					return null(), true, nil
-				}
-				return out, keep, err
-			}))
+			row := func() (*tree, bool, error) {
+				i := -1
+				return o.always(o.each(r, func(k *tree) (*tree, bool, error) {
+					i++
+					w := w
+					w.single, w.frame = false, false
+					out, keep, err := o.treated(k, o.treat(w.ent, names[i]), w)
+					if !keep && fixed && err == nil {
+						return null(), true, nil
+					}
+					return out, keep, err
+				}))
+			}
+			if w.frame {
+				return o.unit(row)
+			}
+			return row()
 		})
 	}
 	if m.Rows == "" {
@@ -192,12 +201,13 @@ func (o *oracle) embedded(k *tree, w where) (*tree, error) {
 	var keep bool
 	t, err := parse([]byte(k.text))
 	if err == nil {
-		in := &oracle{p: o.p, c: o.c, v: o.v, pushed: o.pushed, level: o.level + 1}
+		in := &oracle{p: o.p, c: o.c, v: o.v, pushed: o.pushed, level: o.level + 1, heard: &hearing{on: o.heard.on, known: o.heard.known, armed: o.heard.armed, busy: true}}
 		in.open()
 		out, keep, err = in.node(t, w.treat.Text, where{ent: w.ent})
 		if err == nil {
 			in.close(true)
 			o.drops += in.drops
+			o.heard.secrets = append(o.heard.secrets, in.heard.secrets...)
 		}
 	}
 	switch {
@@ -208,11 +218,12 @@ func (o *oracle) embedded(k *tree, w where) (*tree, error) {
 	case looksLikeJSON([]byte(k.text)):
 		return text(mask.FullText), nil
 	}
-	found, _ := mask.Detect(nil, []byte(k.text))
+	found, _ := o.heard.search([]byte(k.text))
 	return text(string(found)), nil
 }
 
-func masked(k *tree, t *plan.Treatment) *tree {
+func (o *oracle) masked(k *tree, t *plan.Treatment) *tree {
+	o.secret(k, t, false)
 	switch {
 	case k.kind == 'n', k.kind == '"' && k.text == "":
 		return k

@@ -29,6 +29,7 @@ type oracle struct {
 	pending bool
 	counts  []map[string]int // records kept, by open scope
 	totals  [][]pendingTotal // by open scope
+	heard   *hearing
 }
 
 type pendingTotal struct {
@@ -44,6 +45,7 @@ type where struct {
 	pairs  *plan.Pairs
 	rec    *oracleRecord
 	single bool
+	frame  bool // what it holds is judged part by part
 }
 
 type oracleRecord struct {
@@ -62,8 +64,9 @@ func runOracle(p *plan.Plan, v *plan.Viewer, doc []byte, pushed bool) (*tree, er
 	if root == nil {
 		root = &plan.Node{}
 	}
+	o.heard = &hearing{on: c.detects && c.secrets}
 	o.open()
-	out, keep, err := o.node(t, root, where{ent: c.fallback, single: true})
+	out, keep, err := o.node(t, root, where{ent: c.fallback, single: true, frame: t.kind == '['})
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +109,13 @@ func (o *oracle) node(t *tree, n *plan.Node, w where) (*tree, bool, error) {
 	}
 	special := n.Record != nil || n.Pairs != nil || n.Fields || n.Matrix != nil || n.Total != ""
 	nothing := n.Members == nil && n.Elements == nil && !n.Keyed
+	if w.frame || o.heard.whole() {
+		w.frame = w.frame && (!special && (t.kind == '{' && (n.Members != nil || n.Keyed || nothing) || t.kind == '[' && (n.Elements != nil && !n.Keyed || nothing)) ||
+			n.Record == nil && n.Pairs == nil && !n.Fields && n.Matrix != nil && n.Matrix.Rows == "" && t.kind == '[')
+		if !w.frame {
+			return o.unit(func() (*tree, bool, error) { return o.node(t, n, w) })
+		}
+	}
 	switch {
 	case n.Record != nil:
 		return o.record(t, n.Record, w)
@@ -263,6 +273,7 @@ func (o *oracle) record(t *tree, r *plan.Record, w where) (*tree, bool, error) {
 	if blind || o.p.MaxRows > 0 && kept >= o.p.MaxRows {
 		return o.dropped(r, w)
 	}
+	heard := len(o.heard.secrets)
 	rec := &oracleRecord{r: r}
 	out := t
 	o.open()
@@ -287,6 +298,7 @@ func (o *oracle) record(t *tree, r *plan.Record, w where) (*tree, bool, error) {
 	if filtered(rows) && (len(rec.mine) == 0 || slices.Contains(rec.mine, false)) {
 		o.close(false)
 		o.drops = drops
+		o.heard.secrets = o.heard.secrets[:heard]
 		return o.dropped(r, w)
 	}
 	o.close(true)
@@ -336,11 +348,17 @@ func (o *oracle) misplaced(t *tree, w where) (*tree, error) {
 }
 
 func (o *oracle) treated(k *tree, t *plan.Treatment, w where) (*tree, bool, error) {
-	switch max(t.Effect, w.floor) {
+	effect := max(t.Effect, w.floor)
+	if w.frame && (k.scalar() || effect >= plan.Mask) {
+		w.frame = false
+		return o.unit(func() (*tree, bool, error) { return o.treated(k, t, w) })
+	}
+	switch effect {
 	case plan.Hide:
+		o.secret(k, t, true)
 		return nil, false, nil
 	case plan.Mask:
-		return masked(k, t), true, nil
+		return o.masked(k, t), true, nil
 	}
 	return o.always(o.shown(k, inside(t, w)))
 }
@@ -376,8 +394,12 @@ func (o *oracle) shown(k *tree, w where) (*tree, error) {
 			return o.embedded(k, w)
 		}
 		if max(w.treat.Effect, w.floor) == plan.Detect {
-			out, _ := mask.Detect(nil, []byte(k.text))
+			out, _ := o.heard.search([]byte(k.text))
 			return text(string(out)), nil
+		}
+	case '0':
+		if max(w.treat.Effect, w.floor) == plan.Detect {
+			return o.heard.number(k), nil
 		}
 	}
 	return k, nil
@@ -390,11 +412,17 @@ func (o *oracle) unnamed(k *tree, w where) (*tree, error) {
 			w.treat = w.ent.Unknown
 		}
 	}
+	if w.frame && k.kind != '[' {
+		w.frame = false
+		out, _, err := o.unit(func() (*tree, bool, error) { return o.always(o.unnamed(k, w)) })
+		return out, err
+	}
 	switch {
 	case w.treat.Effect < plan.Mask || !k.scalar():
 		return o.shown(k, w)
 	case w.treat.Effect == plan.Mask:
-		return masked(k, w.treat), nil
+		return o.masked(k, w.treat), nil
 	}
+	o.secret(k, w.treat, true)
 	return null(), nil
 }

@@ -196,6 +196,11 @@ func (w *walker) writePair(base int, t *plan.Treatment, e env) (keep bool, err e
 	effect := max(t.Effect, e.floor)
 	if effect == plan.Hide {
 		w.event(t, true)
+		for _, m := range w.pairs[base:] {
+			if m.slot.role == valueRole || m.slot.role == nodeRole {
+				w.secret(m.v, m.end, t, true)
+			}
+		}
 		return false, nil
 	}
 	w.depth++

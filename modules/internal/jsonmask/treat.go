@@ -4,6 +4,7 @@
 package jsonmask
 
 import (
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -23,6 +24,7 @@ func (w *walker) treated(v int, t *plan.Treatment, e env) (end int, keep bool, e
 	default:
 		if end, err = w.skip(v); err == nil {
 			w.event(t, true)
+			w.secret(v, end, t, true)
 		}
 		return end, false, err
 	}
@@ -57,6 +59,10 @@ func (w *walker) shown(v int, e env) (int, error) {
 		case max(e.treat.Effect, e.floor) == plan.Detect:
 			return w.detect(v, e.treat)
 		}
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		if max(e.treat.Effect, e.floor) == plan.Detect {
+			return w.detectNumber(v, e.treat)
+		}
 	}
 	return w.scalar(v)
 }
@@ -83,6 +89,7 @@ func (w *walker) unnamed(v int, e env) (end int, keep bool, err error) {
 	if end, err = w.scalar(v); err == nil && w.in[v] != 'n' {
 		w.replace(v, end, nullJSON)
 		w.event(t, true)
+		w.secret(v, end, t, true)
 	}
 	return end, true, err
 }
@@ -103,6 +110,7 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 			text = w.value
 		}
 		w.maskText(v, end, text, t)
+		w.secret(v, end, t, false)
 		return end, nil
 	}
 	end, err := w.skip(v)
@@ -110,6 +118,7 @@ func (w *walker) masked(v int, t *plan.Treatment) (int, error) {
 		return end, err
 	}
 	w.event(t, false)
+	w.secret(v, end, t, false)
 	if c == '-' || '0' <= c && c <= '9' {
 		w.put(v, end)
 		w.out = t.Mask.AppendNumber(w.out, w.in[v:end])
@@ -144,15 +153,16 @@ func (w *walker) masksFully(v, end int, t *plan.Treatment) {
 	w.event(t, false)
 }
 
-// detect masks what looks like personal data within the string at v. The
-// string is written anew only when something was found.
+// detect masks what looks like personal data within the string at v, and what is
+// masked or hidden elsewhere when that is there. The string is written anew only when
+// something was found.
 func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 	end, escaped, err := w.str(v)
 	if err != nil {
 		return end, err
 	}
 	text := w.in[v+1 : end-1]
-	if !escaped && harmless(text) {
+	if !escaped && !w.armed && harmless(text) {
 		return end, nil
 	}
 	if escaped {
@@ -160,9 +170,45 @@ func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 		text = w.value
 	}
 	var n int
-	if w.found, n = mask.Detect(w.found[:0], text); n > 0 {
+	if w.armed {
+		w.found, n = w.known.Search(w.found[:0], text)
+	} else {
+		if w.echoing {
+			w.hear(text)
+		}
+		w.found, n = mask.Detect(w.found[:0], text)
+	}
+	if n > 0 {
 		w.put(v, end)
 		w.out = appendQuoted(w.out, w.found)
+		w.event(t, false)
+	}
+	return end, nil
+}
+
+// detectNumber masks the number at v when its digits are what the detectors would find
+// as text, from ten of them on, or when it is masked or hidden elsewhere.
+func (w *walker) detectNumber(v int, t *plan.Treatment) (int, error) {
+	end, err := w.number(v)
+	if err != nil {
+		return end, err
+	}
+	raw := w.in[v:end]
+	if w.armed {
+		out, ok := w.known.AppendNumber(w.value[:0], raw)
+		if w.value = out; ok {
+			w.replace(v, end, out)
+			w.event(t, false)
+			return end, nil
+		}
+	}
+	digits, whole := mask.AppendWhole(w.value[:0], raw)
+	w.value = digits
+	if whole && w.echoing && !w.armed && len(digits) >= echo.Shortest {
+		w.views = append(append(w.views, 0), digits...)
+	}
+	if whole && mask.IsPersonal(digits) {
+		w.replace(v, end, nullJSON)
 		w.event(t, false)
 	}
 	return end, nil

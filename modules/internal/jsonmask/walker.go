@@ -6,6 +6,7 @@ package jsonmask
 import (
 	"bytes"
 
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -37,6 +38,13 @@ type walker struct {
 	wait    bool              // a single record is still to be judged
 
 	name, fold, found, value []byte // scratch
+
+	echoing bool       // what is masked or hidden is looked for elsewhere
+	armed   bool       // it is there: searched text is searched for it as well
+	known   *echo.Set  // such values, when armed is set
+	origs   []original // such values of what is being walked
+	apart   []byte     // those of documents in strings
+	views   []byte     // what searched text reads where that is not what is written, each behind a zero byte
 
 	text  []byte  // the document, for a walker of documents in strings
 	inner *walker // for documents in strings
@@ -274,6 +282,8 @@ func (w *walker) child() *walker {
 	c.events, c.kept, c.drops = c.events[:0], 0, 0
 	c.recs, c.pairs, c.cols, c.totals = c.recs[:0], c.pairs[:0], c.cols[:0], c.totals[:0]
 	c.counts, c.wait, c.vals = c.counts[:0], false, c.vals[:0]
+	c.echoing, c.armed, c.known = w.echoing, w.armed, w.known
+	c.origs, c.apart, c.views = c.origs[:0], c.apart[:0], c.views[:0]
 	return c
 }
 
