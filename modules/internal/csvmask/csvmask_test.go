@@ -4,11 +4,8 @@
 package csvmask
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -16,7 +13,6 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
-	"github.com/crmgate/crmgate/policy/resource"
 )
 
 // leads is a plan of rows in which the phone is masked, the PAN hidden, and only
@@ -182,93 +178,4 @@ func TestReset(t *testing.T) {
 			t.Errorf("%q: %q, %v; new it gives %q, %v", in, got, err, want, wantErr)
 		}
 	}
-}
-
-// FuzzTable holds what encoding/csv reads out of the rewritten table to what it
-// reads out of the original, masked.
-func FuzzTable(f *testing.F) {
-	for _, s := range []string{
-		"Id,Owner,Phone,PAN,Secret,Note\n1,u1,+91-9812345670,BQKPN4821L,x,call 9812345670\n2,u2,,,,\n",
-		"\"Id\",\"Owner\",\"Secret\"\r\n\"1\",\"u1\",\"a\"\"b,\n\"\r\n", "\xEF\xBB\xBFId,Secret\n\n1,\"x\\\"\"y\"\n", "Id,x\n1,\"\"\n",
-	} {
-		f.Add([]byte(s), uint8(0), uint8(3))
-	}
-	f.Fuzz(func(t *testing.T, body []byte, delimiter, size uint8) {
-		table := plan.Table{Delimiter: usual[int(delimiter)%len(usual)]}
-		p := leads(table, true)
-		got, _, err := run(p, string(body), nil)
-		slow, _, slowErr := run(p, string(body), func(r io.Reader) io.Reader { return &pieces{r, int(size)%5 + 1} })
-		if got != slow || (err == nil) != (slowErr == nil) {
-			t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
-		}
-		if err != nil {
-			return
-		}
-		in, out := decode(t, table, body), decode(t, table, []byte(got))
-		if want := oracle(p, in); !slices.EqualFunc(want, out, slices.Equal) {
-			t.Fatalf("got %q\nwant %q", out, want)
-		}
-	})
-}
-
-type pieces struct {
-	r io.Reader
-	n int
-}
-
-func (p *pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.n)]) }
-
-// decode reads a table the way Go programs do.
-func decode(t *testing.T, table plan.Table, body []byte) [][]string {
-	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF"))))
-	r.Comma, r.FieldsPerRecord = rune(table.Delimiter), -1
-	rows, err := r.ReadAll()
-	if err != nil {
-		t.Fatalf("encoding/csv cannot read what was accepted: %v\n%q", err, body)
-	}
-	return rows
-}
-
-// oracle masks decoded rows the simple way.
-func oracle(p *plan.Plan, in [][]string) [][]string {
-	if len(in) == 0 {
-		return nil
-	}
-	ent := p.Root.Elements.Record.Entity
-	var out [][]string
-	for n, row := range in {
-		var cells []string
-		named, alien := false, false
-		for i, text := range row {
-			name := resource.Fold(in[0][i])
-			tr := ent.Fields[name]
-			if tr == nil {
-				tr = ent.Unknown
-				if _, hits := mask.Detect(nil, []byte(in[0][i])); hits > 0 {
-					continue
-				}
-			}
-			if id := strings.TrimSpace(text); name == "owner" && n > 0 && id != "" {
-				named = true
-				alien = alien || plan.FoldID(id) != "u1"
-			}
-			switch {
-			case tr.Effect == plan.Hide:
-				continue
-			case n == 0:
-			case name == "account" && text != "":
-				text = mask.FullText
-			case tr.Effect == plan.Mask:
-				text = string(tr.Mask.AppendString(nil, text))
-			case tr.Effect == plan.Detect:
-				b, _ := mask.Detect(nil, []byte(text))
-				text = string(b)
-			}
-			cells = append(cells, text)
-		}
-		if len(cells) > 0 && (len(cells) > 1 || cells[0] != "" || len(row) == 1) && (n == 0 || named && !alien) {
-			out = append(out, cells)
-		}
-	}
-	return out
 }
