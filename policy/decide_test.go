@@ -206,7 +206,7 @@ func TestPlanTreatsFields(t *testing.T) {
 		{lead, "mobile", plan.Mask, "second wire name"},
 		{lead, "mxpan", plan.Hide, "hide beats mask"},
 		{lead, "summary", plan.Mask, "derived from the phone"},
-		{lead, "packed", plan.Mask, "text nobody reads may hold anything"},
+		{lead, "packed", plan.Show, "text whose fields are treated one by one"},
 		{lead, "firstname", plan.Show, "not named"},
 		{lead, "score", plan.Show, "not named"},
 		{lead, "notes", plan.Detect, "free text"},
@@ -228,6 +228,9 @@ func TestPlanTreatsFields(t *testing.T) {
 	}
 	if lead.Treat([]byte("phone")).Mask.Name != "phone" || opp.Treat([]byte("phone")).Mask.Name != "phone" {
 		t.Error("the map's mask is not used")
+	}
+	if text := lead.Treat([]byte("packed")).Text; text == nil || text.Entity != lead || text.Form == nil || *text.Form != (plan.Form{Between: "&", Is: "=", Escaped: true}) {
+		t.Error("the fields within a form are not treated")
 	}
 	if lead.Treat([]byte("extra")).Text == nil {
 		t.Error("JSON in a string is not looked into")

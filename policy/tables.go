@@ -28,7 +28,7 @@ func (s *Set) buildTables(r *rights) {
 		r.tables[en] = t
 		for _, fn := range slices.Sorted(maps.Keys(e.Fields)) {
 			f := e.Fields[fn]
-			tr := s.treatment(r, e, f, er.fields[fn].view, t)
+			tr := s.treatment(e, f, er.fields[fn].view, t)
 			for _, wire := range f.Names {
 				t.Fields[resource.Fold(wire)] = tr
 			}
@@ -70,17 +70,28 @@ func stricter(a, b *plan.Treatment) *plan.Treatment {
 	return a
 }
 
-func (s *Set) treatment(r *rights, e *resource.Entity, f *resource.Field, effect plan.Effect, t *plan.Entity) *plan.Treatment {
+func (s *Set) treatment(e *resource.Entity, f *resource.Field, effect plan.Effect, t *plan.Entity) *plan.Treatment {
 	out := &plan.Treatment{Field: f.Name, Effect: effect}
-	if f.Embedded == "json" {
-		out.Text = &plan.Node{Entity: t}
-	} else if f.Embedded != "" && r.sensitive && effect < plan.Mask {
-		out.Effect = plan.Mask // text in a format no engine reads may hold anything
+	if f.Embedded != "" {
+		out.Text = &plan.Node{Entity: t, Form: formOf(f)}
 	}
 	if out.Effect == plan.Mask {
 		out.Mask = s.maskOf(e, f)
 	}
 	return out
+}
+
+// formOf is how the text of a field holds fields of its own; nil for JSON.
+func formOf(f *resource.Field) *plan.Form {
+	switch f.Embedded {
+	case resource.EmbeddedForm:
+		return &plan.Form{Between: "&", Is: "=", Escaped: true}
+	case resource.EmbeddedBase64:
+		return &plan.Form{Base64: true}
+	case resource.EmbeddedPairs:
+		return &plan.Form{Between: f.Between, Is: f.Is}
+	}
+	return nil
 }
 
 // maskOf finds the mask of a field: its own, that of the field it copies, or the

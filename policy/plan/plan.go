@@ -66,6 +66,17 @@ type Node struct {
 	Matrix   *Matrix          // rows by position
 	Total    string           // a number that counts the records of the set of this name
 	Entity   *Entity          // table for everything below that no other node claims; nil inherits
+	Form     *Form            // of Treatment.Text: the text holds the document in another form than JSON; nil if not
+}
+
+// Form is how a text holds fields of its own, where it is not JSON: the base64 of a
+// document or of another text, or names and values, as in a=1&b=2. A text that is not
+// in its form is masked fully.
+type Form struct {
+	Base64  bool
+	Between string // delimiter of two pairs
+	Is      string // between a name and its value
+	Escaped bool   // names and values have the escapes of forms: %2B, and + for a space
 }
 
 // Record is one record: the unit of row filtering and of buffering.

@@ -130,7 +130,8 @@ type Field struct {
 	Tags           []string  // groups a template can restrict at once: pii
 	Mask           *MaskSpec // what a masked value looks like; nil for the default (full)
 	DerivedFrom    []string  // fields of the same entity whose values show through; the strictest treatment counts
-	Embedded       string    // the value is text of another format: json, urlencoded, base64json; "" if not
+	Embedded       Embedded  // the value is text that holds fields of its own; "" if not
+	Between, Is    string    // of EmbeddedPairs: between two pairs, and between a name and its value
 	Unrestrictable bool      // templates may not restrict it
 	Entity         string    // the value points at, or holds, a record of this entity; "" if not
 	CopyOf         string    // "entity.field" whose value this repeats; treat it no laxer than that field. "" if not
@@ -138,6 +139,17 @@ type Field struct {
 	line   int
 	column int
 }
+
+// Embedded is the form in which a text holds fields of its own.
+type Embedded string
+
+// The forms of text.
+const (
+	EmbeddedJSON   Embedded = "json"
+	EmbeddedForm   Embedded = "urlencoded" // a=1&b=2, with the escapes of forms
+	EmbeddedBase64 Embedded = "base64json" // JSON, or other text, in base64
+	EmbeddedPairs  Embedded = "pairs"      // names and values between delimiters of its own
+)
 
 // HasTag reports whether the field carries the tag.
 func (f *Field) HasTag(tag string) bool {

@@ -151,7 +151,7 @@ func (d *decoder) field(e *Entity, key, n *yaml.Node) {
 			"tags":           d.setTexts(&f.Tags, "tags"),
 			"mask":           func(n *yaml.Node) { f.Mask = d.mask(n) },
 			"derived_from":   d.setTexts(&f.DerivedFrom, "derived_from"),
-			"embedded":       setWord(d, &f.Embedded, "embedded format", "json", "urlencoded", "base64json"),
+			"embedded":       func(n *yaml.Node) { d.embedded(f, n) },
 			"unrestrictable": d.setFlag(&f.Unrestrictable, "unrestrictable"),
 			"entity":         d.setName(&f.Entity, "entity"),
 			"copy_of":        d.setName(&f.CopyOf, "copy_of"),
@@ -168,6 +168,19 @@ func (d *decoder) field(e *Entity, key, n *yaml.Node) {
 		e.byFold[fold] = f
 	}
 	d.later = append(d.later, func() { d.linkField(e, f, key) })
+}
+
+// embedded reads the form of a text: a word, or the delimiters of pairs.
+func (d *decoder) embedded(f *Field, n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		setWord(d, &f.Embedded, "embedded format", EmbeddedJSON, EmbeddedForm, EmbeddedBase64)(n)
+		return
+	}
+	f.Embedded = EmbeddedPairs
+	d.object(n, "embedded", keys{"between": d.setText(&f.Between, "between"), "is": d.setText(&f.Is, "is")})
+	if f.Between == "" || f.Is == "" || strings.Contains(f.Between, f.Is) || strings.Contains(f.Is, f.Between) {
+		d.fail(n, `write {between: "{next}", is: "{=}"}`, "field %s needs two delimiters, neither of which is in the other", f.Name)
+	}
 }
 
 func (d *decoder) linkField(e *Entity, f *Field, key *yaml.Node) {

@@ -138,6 +138,10 @@ func (w *walker) embedded(v int, t *plan.Treatment, e env) (int, error) {
 		return end, nil
 	}
 	c.text = appendDecoded(c.text[:0], w.in[v:end])
+	if t.Text.Form != nil {
+		w.formed(v, end, t, e, c)
+		return end, nil
+	}
 	keep, changed, err := c.document(t.Text, e.ent)
 	switch {
 	case err == nil && !keep:
@@ -153,8 +157,6 @@ func (w *walker) embedded(v int, t *plan.Treatment, e env) (int, error) {
 	default:
 		return w.detect(v, t)
 	}
-	w.events = append(w.events, c.events...)
-	w.kept += c.kept
-	w.drops += c.drops
+	w.adopt(c)
 	return end, nil
 }

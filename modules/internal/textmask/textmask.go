@@ -11,6 +11,7 @@ import (
 	"bytes"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/modules/internal/textform"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -136,9 +137,17 @@ func (j *Judge) detect(dst, text []byte, t *plan.Treatment) ([]byte, Verdict) {
 	return out, Changed
 }
 
-// document treats a text that holds a JSON document. One that starts like a
-// document and cannot be read is masked fully; any other text is searched.
+// document treats a text that holds a document. JSON that starts like a document and
+// cannot be read is masked fully, and so is a text that is not in the form its field
+// declares; any other text is searched.
 func (j *Judge) document(dst, text []byte, t *plan.Treatment, ent *plan.Entity) ([]byte, Verdict) {
+	doc := text
+	if t.Text.Form != nil {
+		var ok bool
+		if doc, ok = textform.Open(t.Text.Form, text); !ok {
+			return j.full(dst, t)
+		}
+	}
 	key := document{t.Text, ent}
 	m := j.documents[key]
 	if m == nil {
@@ -150,7 +159,10 @@ func (j *Judge) document(dst, text []byte, t *plan.Treatment, ent *plan.Entity) 
 	} else {
 		m.Reset(m.Plan(), j.Viewer, j.Limits)
 	}
-	out, err := m.Append(dst, text)
+	out, err := m.Append(dst, doc)
+	if t.Text.Form != nil {
+		return j.formed(dst, text, doc, out[len(dst):], t, m, err)
+	}
 	if err == nil {
 		j.Add(m.Stats())
 		if bytes.Equal(out[len(dst):], text) {
@@ -159,10 +171,33 @@ func (j *Judge) document(dst, text []byte, t *plan.Treatment, ent *plan.Entity) 
 		return out, Changed
 	}
 	if s := bytes.TrimLeft(text, "\x00\t\n\r \uFEFF"); len(s) > 0 && (s[0] == '{' || s[0] == '[') {
-		j.masked[t.Field]++
-		return append(dst, mask.FullText...), Changed
+		return j.full(dst, t)
 	}
 	return j.detect(dst, text, t)
+}
+
+// formed puts a document that was rewritten back into the form of its text. What does
+// not go back is masked fully.
+func (j *Judge) formed(dst, text, doc, out []byte, t *plan.Treatment, m *jsonmask.Masker, err error) ([]byte, Verdict) {
+	if err != nil {
+		return j.full(dst, t)
+	}
+	if bytes.Equal(out, doc) {
+		j.Add(m.Stats())
+		return dst, Same
+	}
+	back, ok := textform.Close(t.Text.Form, text, out)
+	if !ok {
+		return j.full(dst, t)
+	}
+	j.Add(m.Stats())
+	return append(dst, back...), Changed
+}
+
+// full masks a text of which nobody can tell what it holds.
+func (j *Judge) full(dst []byte, t *plan.Treatment) ([]byte, Verdict) {
+	j.masked[t.Field]++
+	return append(dst, mask.FullText...), Changed
 }
 
 // Add adds counts of another engine.
