@@ -32,7 +32,7 @@ const (
 	window  = 6                 // bytes of a value by which it is found
 	stride  = window - gram + 1 // between the places of a text that are looked at
 	gram    = 4                 // bytes looked at there
-	gramLog = 17                // bits of a number that stands for such
+	gramLog = 15                // bits of a number that stands for such
 	headLog = 12
 	tailLog = 10
 	maxKept = 1 << 18 // bytes of a set that is used again
@@ -50,11 +50,11 @@ const (
 type Set struct {
 	text    []byte // the values, one behind the other
 	entries []entry
-	grams   []uint64 // a bit for each four bytes that a window may have at the place looked at
-	heads   []int32  // by window: the first entry, counted from 1
-	wholes  []int32  // by the whole of a value
-	tails   []int32  // by the last seven digits
-	numbers int      // entries that are numbers
+	grams   []byte  // for each four bytes a bit for each place of a window where a value has them
+	heads   []int32 // by window: the first entry, counted from 1
+	wholes  []int32 // by the whole of a value
+	tails   []int32 // by the last seven digits
+	numbers int     // entries that are numbers
 
 	finds []mask.Find
 	runs  []mask.Find
@@ -85,18 +85,21 @@ const (
 // where it comes again it is masked fully then. Of two treatments of one value the
 // stricter holds. original is not kept.
 func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
-	text, cut := bytes.TrimSpace(original), false
-	if !recognised(text) {
-		return
+	text, cut := original, false
+	if len(text) > 0 && (edge(text[0]) || edge(text[len(text)-1])) {
+		text = bytes.TrimSpace(text)
 	}
 	if len(text) > longest {
 		text, cut = text[:longest], true
 	}
+	whole, ascii := hash(text)
+	if !recognised(text, ascii) {
+		return
+	}
 	hidden = hidden || f.Null()
-	whole := hash(text)
 	if s.heads == nil {
 		s.heads, s.wholes, s.tails = make([]int32, 1<<headLog), make([]int32, 1<<headLog), make([]int32, 1<<tailLog)
-		s.grams = make([]uint64, 1<<(gramLog-6))
+		s.grams = make([]byte, 1<<gramLog)
 	}
 	for k, n := s.wholes[whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
 		if e := &s.entries[k-1]; e.whole == whole && e.cut == cut && int(e.size) == len(text) && same(s.original(e), text) {
@@ -107,15 +110,19 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	if len(s.text) > math.MaxUint32-longest {
 		return // beyond what any answer is let hold
 	}
-	e := entry{
-		mask: f, start: uint32(len(s.text)), size: uint16(len(text)), whole: whole,
-		hidden: hidden, cut: cut, number: mask.IsNumber(text) && !cut,
+	k := len(s.entries)
+	if k < cap(s.entries) {
+		s.entries = s.entries[:k+1]
+	} else {
+		s.entries = append(s.entries, entry{})
 	}
+	e := &s.entries[k]
+	e.mask, e.start, e.size, e.whole, e.hidden, e.cut = f, uint32(len(s.text)), uint16(len(text)), whole, hidden, cut
+	e.number = !cut && (digit(text[len(text)-1]) || text[len(text)-1] == ')') && mask.IsNumber(text)
 	e.at = s.rarest(text)
 	e.window = windowAt(text, int(e.at))
 	s.text = append(s.text, text...)
-	s.entries = append(s.entries, e)
-	s.link(len(s.entries))
+	s.link(k + 1)
 }
 
 // AddNumber remembers a JSON number, by the digits of a whole one and as it is written
@@ -194,8 +201,7 @@ func (s *Set) link(k int) {
 	s.chain(k, byWindow, &s.heads[windowHash(e.window)])
 	s.chain(k, byWhole, &s.wholes[e.whole>>(32-headLog)])
 	for i := range stride {
-		h := gramHash(uint32(e.window >> (8 * i)))
-		s.grams[h>>6] |= 1 << (h & 63)
+		s.grams[gramHash(uint32(e.window>>(8*i)))] |= 1 << i
 	}
 	if e.number {
 		s.numbers++
@@ -212,7 +218,7 @@ func (s *Set) chain(k, by int, head *int32) {
 func (s *Set) unlink(e *entry) {
 	s.heads[windowHash(e.window)], s.wholes[e.whole>>(32-headLog)] = 0, 0
 	for i := range stride {
-		s.grams[gramHash(uint32(e.window>>(8*i)))>>6] = 0
+		s.grams[gramHash(uint32(e.window>>(8*i)))] = 0
 	}
 	if e.number {
 		s.tails[s.tailOf(e)] = 0
@@ -220,9 +226,7 @@ func (s *Set) unlink(e *entry) {
 }
 
 func (s *Set) tailOf(e *entry) uint32 {
-	var buf [16]byte
-	digits, _ := mask.AppendDigits(buf[:0], s.original(e))
-	return tailHash(digits)
+	return tailHash(s.original(e))
 }
 
 // rarest chooses the window by which a value is found: one that no other has, if
@@ -247,9 +251,14 @@ func (s *Set) rarest(text []byte) uint16 {
 	return uint16(best)
 }
 
+// edge reports whether c may be white space, or the start or end of such.
+func edge(c byte) bool { return c <= ' ' || c >= utf8.RuneSelf }
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
 // recognised reports whether a text can be told to be the same where it comes again.
-func recognised(text []byte) bool {
-	if len(text) < Shortest || len(text) < 4*Shortest && utf8.RuneCount(text) < Shortest {
+func recognised(text []byte, ascii bool) bool {
+	if len(text) < Shortest || !ascii && len(text) < 4*Shortest && utf8.RuneCount(text) < Shortest {
 		return false
 	}
 	varied, telling := false, false
@@ -274,27 +283,37 @@ func windowAt(text []byte, i int) uint64 {
 
 func windowHash(w uint64) uint32 { return uint32(w * 0x9E3779B97F4A7C15 >> (64 - headLog)) }
 
-func gramHash(g uint32) uint32 { return (g | folds&math.MaxUint32) * 0x9E3779B1 >> (32 - gramLog) }
+// gramHash is for four bytes that are folded.
+func gramHash(g uint32) uint32 { return g * 0x9E3779B1 >> (32 - gramLog) }
 
-func tailHash(digits []byte) uint32 {
-	h := uint32(0)
-	for _, c := range digits[max(0, len(digits)-7):] {
-		h = 10*h + uint32(c-'0')
+// tailHash is for the last seven digits of a number in any writing.
+func tailHash(number []byte) uint32 {
+	h, n := uint32(0), 0
+	for i := len(number) - 1; i >= 0 && n < 7; i-- {
+		if c := number[i]; digit(c) {
+			h = 10*h + uint32(c-'0')
+			n++
+		}
 	}
 	return h * 0x9E3779B1 >> (32 - tailLog)
 }
 
 // hash is the same for texts that differ in the case of letters only.
-func hash(text []byte) uint32 {
-	h := uint64(len(text))
+// ascii says that there is nothing else in text.
+func hash(text []byte) (whole uint32, ascii bool) {
+	h, all := uint64(len(text)), uint64(0)
 	for ; len(text) >= 8; text = text[8:] {
-		h = (h ^ (binary.LittleEndian.Uint64(text) | folds)) * 0x9E3779B97F4A7C15
+		x := binary.LittleEndian.Uint64(text)
+		all |= x
+		h = (h ^ (x | folds)) * 0x9E3779B97F4A7C15
 		h ^= h >> 32
 	}
-	var last [8]byte
-	copy(last[:], text)
-	h = (h ^ (binary.LittleEndian.Uint64(last[:]) | folds)) * 0x9E3779B97F4A7C15
-	return uint32(h >> 32)
+	x := uint64(0)
+	for i, c := range text {
+		x |= uint64(c) << (8 * i)
+	}
+	h = (h ^ (x | folds)) * 0x9E3779B97F4A7C15
+	return uint32(h >> 32), (all|x)&0x8080808080808080 == 0
 }
 
 // same compares texts of one length, letters of ASCII in either case.

@@ -5,6 +5,8 @@ package echo
 
 import (
 	"encoding/binary"
+	"math"
+	"math/bits"
 
 	"github.com/crmgate/crmgate/policy/mask"
 )
@@ -16,9 +18,9 @@ func (s *Set) Echoes(text []byte) bool {
 		return false
 	}
 	s.hops = 0
-	for i := s.near(text, 0); i >= 0; i = s.near(text, i+stride) {
-		for w := i; w > i-stride; w-- {
-			if _, ok := s.at(text, w, false); ok {
+	for i, g := s.near(text, 0); i >= 0; i, g = s.near(text, i+stride) {
+		for ; g != 0; g &= g - 1 {
+			if s.at(text, i-bits.TrailingZeros8(g), false) {
 				return true
 			}
 		}
@@ -54,9 +56,9 @@ func (s *Set) Finds(text []byte) []mask.Find {
 		return nil
 	}
 	s.hops = 0
-	for i := s.near(text, 0); i >= 0; i = s.near(text, i+stride) {
-		for w := i; w > i-stride; w-- {
-			s.at(text, w, true)
+	for i, g := s.near(text, 0); i >= 0; i, g = s.near(text, i+stride) {
+		for ; g != 0; g &= g - 1 {
+			s.at(text, i-bits.TrailingZeros8(g), true)
 		}
 		if s.tired(text) {
 			return s.everything(text)
@@ -82,41 +84,41 @@ func (s *Set) everything(text []byte) []mask.Find {
 	return s.finds
 }
 
-// near returns the next place from i on, by strides, where a value may have its window;
-// -1 where there is none.
-func (s *Set) near(text []byte, i int) int {
-	grams := (*[1 << (gramLog - 6)]uint64)(s.grams)
-	for ; i+gram+3*stride <= len(text); i += 4 * stride {
-		b := text[i : i+gram+3*stride]
-		g0, g1 := gramHash(binary.LittleEndian.Uint32(b)), gramHash(binary.LittleEndian.Uint32(b[stride:]))
-		g2, g3 := gramHash(binary.LittleEndian.Uint32(b[2*stride:])), gramHash(binary.LittleEndian.Uint32(b[3*stride:]))
-		x0, x1 := grams[g0>>6]>>(g0&63), grams[g1>>6]>>(g1&63)
-		x2, x3 := grams[g2>>6]>>(g2&63), grams[g3>>6]>>(g3&63)
-		switch {
-		case (x0|x1|x2|x3)&1 == 0:
-		case x0&1 != 0:
-			return i
-		case x1&1 != 0:
-			return i + stride
-		case x2&1 != 0:
-			return i + 2*stride
-		default:
-			return i + 3*stride
+// near returns the next place from i on, by strides, that lies in what may be the window of
+// a value, and a bit for each place of the window that it may be; -1 where there is none.
+func (s *Set) near(text []byte, i int) (int, byte) {
+	grams := (*[1 << gramLog]byte)(s.grams)
+	for i+2*stride+8 <= len(text) {
+		b := (*[2*stride + 8]byte)(text[i:])
+		x, y := binary.LittleEndian.Uint64(b[:])|folds, binary.LittleEndian.Uint64(b[2*stride:])|folds
+		g0, g1 := grams[gramHash(uint32(x))], grams[gramHash(uint32(x>>(8*stride)))]
+		g2, g3 := grams[gramHash(uint32(y))], grams[gramHash(uint32(y>>(8*stride)))]
+		if g0|g1|g2|g3 != 0 {
+			switch {
+			case g0 != 0:
+				return i, g0
+			case g1 != 0:
+				return i + stride, g1
+			case g2 != 0:
+				return i + 2*stride, g2
+			}
+			return i + 3*stride, g3
 		}
+		i += 4 * stride
 	}
 	for ; i+gram <= len(text); i += stride {
-		if g := gramHash(binary.LittleEndian.Uint32(text[i:])); grams[g>>6]>>(g&63)&1 != 0 {
-			return i
+		if g := grams[gramHash(binary.LittleEndian.Uint32(text[i:])|folds&math.MaxUint32)]; g != 0 {
+			return i, g
 		}
 	}
-	return -1
+	return -1, 0
 }
 
 // at finds the values that have their window at w. Where all is set they are noted,
 // otherwise the first is enough.
-func (s *Set) at(text []byte, w int, all bool) (int, bool) {
+func (s *Set) at(text []byte, w int, all bool) bool {
 	if w < 0 || w+window > len(text) {
-		return 0, false
+		return false
 	}
 	key := windowAt(text, w)
 	for k := s.heads[windowHash(key)]; k > 0; {
@@ -128,7 +130,7 @@ func (s *Set) at(text []byte, w int, all bool) (int, bool) {
 			s.hops += int(e.size) / 8
 			if same(s.original(e), text[start:end]) && !glued(text, start) && (e.cut || !glued(text, end)) {
 				if !all {
-					return int(k), true
+					return true
 				}
 				if e.cut {
 					end = len(text)
@@ -138,7 +140,7 @@ func (s *Set) at(text []byte, w int, all bool) (int, bool) {
 		}
 		k = e.next[byWindow]
 	}
-	return 0, false
+	return false
 }
 
 // tired reports whether looking has taken out of all proportion to the text, as it can
@@ -151,7 +153,7 @@ func (s *Set) number(run []byte) int {
 	var buf, own [16]byte
 	digits, _ := mask.AppendDigits(buf[:0], run)
 	best := 0
-	for k := s.tails[tailHash(digits)]; k > 0; k = s.entries[k-1].next[byTail] {
+	for k := s.tails[tailHash(run)]; k > 0; k = s.entries[k-1].next[byTail] {
 		e := &s.entries[k-1]
 		s.hops++
 		if d, _ := mask.AppendDigits(own[:0], s.original(e)); mask.SameNumber(digits, d) {

@@ -201,13 +201,10 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 	return end
 }
 
-// shortestNumber is the length of the shortest plain number that is looked at.
-const shortestNumber = 7
-
 // quiet reports whether a literal or number need not be looked at where texts are
 // searched.
 func quiet(raw []byte) bool {
-	return len(raw) < shortestNumber && (raw[0] > '9' || bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0)
+	return len(raw) < shortNumber && (raw[0] > '9' || bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0)
 }
 
 // least is searches where what is shown is searched.
