@@ -13,9 +13,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
-	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
-	"github.com/crmgate/crmgate/policy/resource"
 )
 
 // replace changes bytes of a zip that was packed without compressing.
@@ -218,57 +216,4 @@ func TestBounds(t *testing.T) {
 	if _, _, err := run(leads(plan.Table{}, false), body); err != nil {
 		t.Errorf("a part that goes unread is unpacked: %v", err)
 	}
-}
-
-// FuzzSheet holds what comes out of any sheet and any strings to what must be true
-// of it: it can be read strictly, and again by the same plan to the same values.
-func FuzzSheet(f *testing.F) {
-	all := full()
-	f.Add(all[4].text, all[5].text, all[6].text, true)
-	f.Add(plain(row("Id", "Secret")+row("_x0039_812345670", "+91-9812345670"), "", "")[4].text, "<sst/>", "<styleSheet/>", false)
-	f.Add(`<worksheet xmlns="`+mainSpace+`"><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="str"><v>PAN</v></c></row><row r="4"><c r="A4" t="s"><v>1</v></c><c r="C4" t="d"><f/><v>2024-05-06</v></c></row></sheetData></worksheet>`,
-		`<sst xmlns="`+mainSpace+`"><si><t>Secret</t></si><si><r><t>canary</t></r></si></sst>`, `<styleSheet xmlns="`+mainSpace+`"/>`, false)
-	f.Fuzz(func(t *testing.T, sheet, texts, styles string, rows bool) {
-		files := with(plain("", "", ""), file{sheetPart, sheet}, file{textsPart, texts}, file{stylePart, styles})
-		p := leads(plan.Table{}, rows)
-		got, _, err := run(p, stored(files))
-		if err != nil {
-			if len(got) > 0 {
-				t.Fatal("bytes in front of an error")
-			}
-			return
-		}
-		sheets := read(t, got)
-		for _, lines := range sheets {
-			for i, line := range lines {
-				for column, name := range lines[0] {
-					if i > 0 && resource.Fold(string(unescape([]byte(name)))) == "secret" && column < len(line) && line[column] != "" && line[column] != mask.FullText {
-						t.Fatalf("a secret is %q", line[column])
-					}
-					if resource.Fold(string(unescape([]byte(name)))) == "pan" {
-						t.Fatalf("a hidden column goes through: %q", lines)
-					}
-				}
-			}
-		}
-		if _, _, err := run(p, got); err != nil && !strings.Contains(err.Error(), "names no field") { // the known name may have been hidden
-			t.Fatalf("what comes out cannot be read again: %v\n%q", err, sheets)
-		}
-	})
-}
-
-// FuzzZip has no zip of hostile bytes make the masker panic or answer half.
-func FuzzZip(f *testing.F) {
-	f.Add(pack1(full()))
-	f.Add(stored(plain(row("Id", "Phone")+row("1", "+91-9812345670"), "", "")))
-	f.Add([]byte("PK\x03\x04"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		got, _, err := run(leads(plan.Table{}, false), body)
-		if err != nil && len(got) > 0 {
-			t.Fatal("bytes in front of an error")
-		}
-		if err == nil {
-			read(t, got)
-		}
-	})
 }
