@@ -35,11 +35,13 @@ func (w *walker) formed(v, end int, t *plan.Treatment, e env, c *walker) {
 		w.put(v, end)
 		w.out = appendQuoted(w.out, out)
 	}
-	w.adopt(c)
+	w.adopt(v, end, c)
 }
 
-// adopt counts what was done to a document within a string.
-func (w *walker) adopt(c *walker) {
+// adopt counts what was done to a document within the string v to end, and notes what
+// stands in it.
+func (w *walker) adopt(v, end int, c *walker) {
+	w.overhear(v, end, c)
 	w.events = append(w.events, c.events...)
 	w.kept += c.kept
 	w.drops += c.drops

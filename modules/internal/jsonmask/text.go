@@ -157,6 +157,6 @@ func (w *walker) embedded(v int, t *plan.Treatment, e env) (int, error) {
 	default:
 		return w.detect(v, t)
 	}
-	w.adopt(c)
+	w.adopt(v, end, c)
 	return end, nil
 }
