@@ -9,6 +9,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/crmgate/crmgate/modules/internal/session"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -86,9 +89,43 @@ func (d *Decision) Refuse(reason policy.Reason, detail string) {
 
 type decisionKey struct{}
 
+// decided is the context of a decided request. Whatever handles the request after
+// the gate asks it for the same few values again and again, which stand at the end of
+// a long chain: they are read once.
+type decided struct {
+	context.Context
+	d                      *Decision
+	replacer, server, vars any
+}
+
+// Value returns the value of key.
+func (c *decided) Value(key any) any {
+	switch k := key.(type) {
+	case decisionKey:
+		return c.d
+	case caddy.CtxKey:
+		var v any
+		switch k {
+		case caddy.ReplacerCtxKey:
+			v = c.replacer
+		case caddyhttp.ServerCtxKey:
+			v = c.server
+		case caddyhttp.VarsCtxKey:
+			v = c.vars
+		}
+		if v != nil {
+			return v
+		}
+	}
+	return c.Context.Value(key)
+}
+
 // WithDecision returns a context that carries d.
 func WithDecision(ctx context.Context, d *Decision) context.Context {
-	return context.WithValue(ctx, decisionKey{}, d)
+	return &decided{
+		Context: ctx, d: d,
+		replacer: ctx.Value(caddy.ReplacerCtxKey), server: ctx.Value(caddyhttp.ServerCtxKey), vars: ctx.Value(caddyhttp.VarsCtxKey),
+	}
 }
 
 // DecisionFrom returns the decision of a request, or nil: then nothing was

@@ -65,7 +65,7 @@ func (f *Forbidden) stripTokens(line string) string {
 // StripQuery removes the parameters in the set from a raw query. Everything else
 // stays byte for byte: what was judged is what is sent.
 func (f *Forbidden) StripQuery(raw string) string {
-	if raw == "" || len(f.queries) == 0 {
+	if raw == "" || len(f.queries.set) == 0 {
 		return raw
 	}
 	carried := false
@@ -85,24 +85,60 @@ func (f *Forbidden) named(part string) bool {
 	return f.queries.has(unescapeName(name))
 }
 
-// names is a set of folded names.
-type names map[string]struct{}
+// names is a set of folded names, and with which characters they begin and end:
+// almost every other name is told apart by that.
+type names struct {
+	set         map[string]struct{}
+	first, last uint64 // a bit for each of the 36 characters
+}
 
 func newNames(list []string) names {
-	set := names{}
-	for _, n := range list {
-		set[foldName(n)] = struct{}{}
+	n := names{set: map[string]struct{}{}}
+	for _, name := range list {
+		folded := foldName(name)
+		n.set[folded] = struct{}{}
+		if folded != "" {
+			n.first |= folds[folded[0]].bit
+			n.last |= folds[folded[len(folded)-1]].bit
+		}
 	}
-	return set
+	return n
 }
 
 // has says whether a name is in the set, in whatever spelling. It costs no
 // allocation for names of ordinary length.
-func (n names) has(name string) bool {
+func (n *names) has(name string) bool {
+	if len(n.set) == 0 {
+		return false
+	}
+	i, j := 0, len(name)-1
+	for i <= j && folds[name[i]].bit == 0 {
+		i++
+	}
+	for j > i && folds[name[j]].bit == 0 {
+		j--
+	}
+	if i <= j && (n.first&folds[name[i]].bit == 0 || n.last&folds[name[j]].bit == 0) {
+		return false
+	}
 	var buf [64]byte
-	_, ok := n[string(appendName(buf[:0], name))]
+	_, ok := n.set[string(appendName(buf[:0], name))]
 	return ok
 }
+
+// folds says what each byte of a name is folded to; nothing where bit is 0.
+var folds = func() (t [256]struct {
+	to  byte
+	bit uint64
+}) {
+	for i, c := range []byte("0123456789abcdefghijklmnopqrstuvwxyz") {
+		t[c].to, t[c].bit = c, 1<<i
+	}
+	for c := byte('A'); c <= 'Z'; c++ {
+		t[c] = t[c+'a'-'A']
+	}
+	return t
+}()
 
 // foldName reduces a name to its letters and digits in lower case.
 func foldName(name string) string { return string(appendName(nil, name)) }
@@ -110,11 +146,8 @@ func foldName(name string) string { return string(appendName(nil, name)) }
 // appendName appends the folded name to dst.
 func appendName(dst []byte, name string) []byte {
 	for i := 0; i < len(name); i++ {
-		switch c := name[i]; {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			dst = append(dst, c)
-		case c >= 'A' && c <= 'Z':
-			dst = append(dst, c+'a'-'A')
+		if c := folds[name[i]]; c.bit != 0 {
+			dst = append(dst, c.to)
 		}
 	}
 	return dst

@@ -113,7 +113,8 @@ func pairNames(c resource.Credentials) (out [2]pairName) {
 // which one the CRM would have taken.
 func (a *App) credentials(req *resource.Request) (access, secret string, found bool, err error) {
 	var values [2][]string
-	for i, n := range a.pairNames {
+	for i := range a.pairNames {
+		n := &a.pairNames[i]
 		for name, v := range req.Header {
 			if n.header.has(name) {
 				values[i] = append(values[i], v...)

@@ -6,6 +6,8 @@ package crmgate
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +19,7 @@ import (
 // sets: never a person, an address or a path.
 type Metrics struct {
 	requests  *prometheus.CounterVec
+	counters  atomic.Pointer[map[outcome]prometheus.Counter] // those of requests that were asked for, replaced as a whole
 	duration  prometheus.Histogram
 	signIns   *prometheus.CounterVec
 	acts      *prometheus.CounterVec
@@ -73,9 +76,27 @@ func (m *Metrics) register(reg prometheus.Registerer) error {
 	return nil
 }
 
+// outcome is what became of a request. There are as many as reasons.
+type outcome struct{ decision, reason string }
+
 // Request counts one request.
 func (m *Metrics) Request(decision, reason string) {
-	m.requests.WithLabelValues(decision, reason).Inc()
+	o := outcome{decision, reason}
+	known := m.counters.Load()
+	if known != nil {
+		if c := (*known)[o]; c != nil {
+			c.Inc()
+			return
+		}
+	}
+	c := m.requests.WithLabelValues(decision, reason)
+	c.Inc()
+	more := map[outcome]prometheus.Counter{}
+	if known != nil {
+		maps.Copy(more, *known)
+	}
+	more[o] = c
+	m.counters.CompareAndSwap(known, &more) // who comes second does it the next time
 }
 
 // Duration observes one request's time.

@@ -77,8 +77,8 @@ func (a *App) Attach(d *Decision, ip netip.Addr, cancel func(reason string)) (de
 
 // PolicyEnv is what the policy may know beside principal and operation.
 func (a *App) PolicyEnv() policy.Env {
-	dir := a.Directory()
-	return policy.Env{Directory: uint64(dir.Read().UnixNano()), OwnersOf: dir.OwnersOf}
+	rt := a.runtime.Load()
+	return policy.Env{Directory: uint64(rt.directory.Read().UnixNano()), OwnersOf: rt.ownersOf}
 }
 
 // Refuse answers a request that was refused, in the form its client reads: a page,

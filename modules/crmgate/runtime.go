@@ -42,6 +42,7 @@ type runtime struct {
 	records   records.Store
 	vault     *vault.Vault
 	directory *directory.Directory
+	ownersOf  func(email string) []string // directory's
 	sessions  *session.Manager
 	audit     *audit.Writer
 	passwords *password.Hasher
@@ -134,6 +135,7 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 	if rt.directory, err = directory.Open(ctx, directory.Options{Records: rt.records, State: rt.state, Clock: clk, Log: slogFrom(a.logger.Named("directory"))}); err != nil {
 		return fmt.Errorf("reading the directory: %w", err)
 	}
+	rt.ownersOf = rt.directory.OwnersOf
 	rt.keys = &keyRing{records: rt.records, vault: rt.vault, directory: rt.directory}
 	set := a.snapshot.Load().Policy.Settings()
 	if rt.sessions, err = session.New(session.Options{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
@@ -25,26 +26,45 @@ import (
 type exchange struct {
 	app    *crmgate.App
 	logger *zap.Logger
+	h      *Handler
+	then   caddyhttp.Handler // the rest of the route
 	w      http.ResponseWriter
 	r      *http.Request
 	repl   *caddy.Replacer
+	vars   map[string]any // Caddy's, of this request
 	start  time.Time
 	d      *crmgate.Decision
 
 	snap     *crmgate.Snapshot // policy, map and network rules, one and the same for all stages
 	ip       netip.Addr
+	ipText   string // as it stands in the audit
 	verdict  network.Verdict
 	route    *resource.Match // nil: unmapped
 	req      resource.Request
+	hasKey   bool // brings a CRM key pair or a part of one
 	apiKey   bool
 	discreet bool // carries credentials: to be left out of Caddy's logs
 	session  *session.Session
 	ended    string // token of the session the request came with, when it has ended
-	// replay sends another request through the whole gate, from the first stage, as
-	// if its client had sent it just now.
-	replay func(w http.ResponseWriter, r *http.Request) error
 
 	audited bool
+
+	// Once it is forwarded.
+	cancel       context.CancelCauseFunc
+	detach       func()    // of a live connection; with shard, of shard.mu
+	shard        *shard    // where it waits to become one
+	before, next *exchange // there
+	waits        bool      // is in that list
+
+	// One allocation holds what every request has.
+	decision  crmgate.Decision
+	principal policy.Principal
+}
+
+// replay sends another request through the whole gate, from the first stage, as
+// if its client had sent it just now.
+func (x *exchange) replay(w http.ResponseWriter, r *http.Request) error {
+	return x.h.again(w, r, x.then)
 }
 
 // step is what a stage says.
@@ -90,38 +110,38 @@ func (x *exchange) refuse(reason policy.Reason, detail string) step {
 	return stop
 }
 
-// soon is how long an ordinary request may take before it counts as a live
-// connection; sockets and streams do at once.
-const soon = 300 * time.Millisecond
-
 // attach registers the exchange with the live connections of its session: when
 // the session ends, or a lock holds, the request's context ends, and with it the
-// WebSocket, the event stream or the download.
-func (x *exchange) attach() (*http.Request, func()) {
-	ctx, cancel := context.WithCancelCause(crmgate.WithDecision(x.r.Context(), x.d))
-	r := x.r.WithContext(ctx)
-	p := x.d.Principal
-	if p == nil || p.Kind == policy.Nobody {
-		return r, func() { cancel(nil) }
-	}
-	watch := func() func() {
-		return x.app.Attach(x.d, x.ip, func(reason string) { cancel(liveEnded(reason)) })
+// WebSocket, the event stream or the download. release must follow.
+func (x *exchange) attach() *http.Request {
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	x.cancel = cancel
+	r := x.r.WithContext(crmgate.WithDecision(ctx, x.d))
+	if p := x.d.Principal; p == nil || p.Kind == policy.Nobody {
+		return r
 	}
 	if op := x.d.Operation(); op == nil || op.Kind == resource.Socket || op.Kind == resource.Stream {
-		detach := watch()
-		return r, func() {
-			detach()
-			cancel(nil)
-		}
+		x.detach = x.watch()
+	} else {
+		underWay.add(x)
 	}
-	late := make(chan func(), 1)
-	timer := time.AfterFunc(soon, func() { late <- watch() })
-	return r, func() {
-		if !timer.Stop() {
-			(<-late)()
-		}
-		cancel(nil)
+	return r
+}
+
+// watch makes the exchange a live connection.
+func (x *exchange) watch() (detach func()) {
+	return x.app.Attach(x.d, x.ip, func(reason string) { x.cancel(liveEnded(reason)) })
+}
+
+// release undoes attach.
+func (x *exchange) release() {
+	switch {
+	case x.shard != nil:
+		underWay.end(x)
+	case x.detach != nil:
+		x.detach()
 	}
+	x.cancel(nil)
 }
 
 // liveEnded is the cause a live connection's context ends with.
@@ -140,10 +160,11 @@ func (x *exchange) finish() {
 		}
 	}
 	x.app.Metrics().Request(decision, string(reason))
-	x.app.Metrics().Duration(time.Since(x.start))
+	took := time.Since(x.start)
+	x.app.Metrics().Duration(took)
 	if !x.audited {
 		x.audited = true
-		x.app.Audit(x.record(decision, reason))
+		x.app.Audit(x.record(decision, reason, took))
 	}
 }
 
@@ -156,22 +177,22 @@ func (x *exchange) auditFirst() error {
 	x.audited = true
 	if x.d.Pending != nil {
 		// What comes of it is in the record of the read, which follows.
-		rec := x.record("deny", x.d.Reason)
+		rec := x.record("deny", x.d.Reason, time.Since(x.start))
 		rec.Detail = "unless the record as it is now allows it: " + rec.Detail
 		return x.app.AuditNow(x.r.Context(), rec)
 	}
-	return x.app.AuditNow(x.r.Context(), x.record("allow", x.d.Reason))
+	return x.app.AuditNow(x.r.Context(), x.record("allow", x.d.Reason, time.Since(x.start)))
 }
 
 // record is the audit record of this exchange: names and numbers, never values.
-func (x *exchange) record(decision string, reason policy.Reason) audit.Record {
+func (x *exchange) record(decision string, reason policy.Reason, took time.Duration) audit.Record {
 	f := &x.d.Facts
 	rec := audit.Record{
 		Time: x.start, Kind: "request", RequestID: x.d.RequestID,
-		IP: addrString(x.ip), IPFlags: x.verdict.Flags.String(),
+		IP: x.ipText, IPFlags: x.verdict.Flags.String(),
 		Method: x.r.Method, Host: x.req.Host, Path: x.req.Path,
 		Decision: decision, Reason: string(reason), Detail: x.d.Detail,
-		Status: f.Status, Bytes: f.Bytes, Micros: time.Since(x.start).Microseconds(),
+		Status: f.Status, Bytes: f.Bytes, Micros: took.Microseconds(),
 		Masked: f.Masked, Hidden: f.Hidden, Dropped: f.Dropped,
 	}
 	if f.Detail != "" {
@@ -191,11 +212,4 @@ func (x *exchange) record(decision string, reason policy.Reason) audit.Record {
 		rec.Plan = p.ID
 	}
 	return rec
-}
-
-func addrString(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
 }

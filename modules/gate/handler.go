@@ -51,6 +51,7 @@ func init() {
 type Handler struct {
 	app    *crmgate.App
 	logger *zap.Logger
+	again  func(http.ResponseWriter, *http.Request, caddyhttp.Handler) error // ServeHTTP
 }
 
 // CaddyModule returns the Caddy module information.
@@ -67,7 +68,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.app, h.logger = app, ctx.Logger()
+	h.app, h.logger, h.again = app, ctx.Logger(), h.ServeHTTP
 	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		h.warnOverlaps(srv)
 		return checkTrustedProxies(srv)
@@ -91,13 +92,12 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // ServeHTTP runs the stages and, if none refused, the rest of the route.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := h.begin(w, r)
-	x.replay = func(w http.ResponseWriter, r *http.Request) error { return h.ServeHTTP(w, r, next) }
+	x := h.begin(w, r, next)
 	if done := h.judge(x); done {
 		x.finish()
 		return nil
 	}
-	return h.forward(x, next)
+	return h.forward(x)
 }
 
 // judge runs the stages. It says whether the request has been answered.
@@ -122,16 +122,19 @@ func (h *Handler) judge(x *exchange) (done bool) {
 
 // forward hands the decided request to the rest of the route and audits it when
 // it is over.
-func (h *Handler) forward(x *exchange, next caddyhttp.Handler) error {
-	r, release := x.attach()
-	defer release()
+func (h *Handler) forward(x *exchange) error {
+	r := x.attach()
+	defer x.release()
 	if err := x.auditFirst(); err != nil {
 		x.refuse(policy.Unwritable, err.Error())
 		x.finish()
 		return nil
 	}
 	defer x.finish() // also when the proxy aborts the connection by a panic
-	err := next.ServeHTTP(x.w, r)
+	err := x.then.ServeHTTP(x.w, r)
+	if err == nil {
+		return nil
+	}
 	var he caddyhttp.HandlerError
 	if errors.As(err, &he) && he.StatusCode >= 500 && x.d.Facts.Reason == policy.UpstreamFailed {
 		x.app.Refuse(x.w, x.r, x.d, policy.UpstreamFailed)
@@ -139,23 +142,24 @@ func (h *Handler) forward(x *exchange, next caddyhttp.Handler) error {
 		h.logger.Error("asking the CRM failed", zap.Error(err), zap.String("request_id", x.d.RequestID))
 		return nil
 	}
-	if err != nil && x.discreet {
+	if x.discreet {
 		h.logger.Error("serving the decided request failed", zap.Int("status", he.StatusCode), zap.String("request_id", x.d.RequestID))
 		x.app.Refuse(x.w, x.r, x.d, policy.Internal)
 		x.d.Facts.Status = policy.Internal.Status()
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("serving the decided request: %w", err)
-	}
-	return nil
+	return fmt.Errorf("serving the decided request: %w", err)
 }
 
 // begin starts an exchange.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{app: h.app, logger: h.logger, w: w, r: r, start: time.Now()}
-	x.d = &crmgate.Decision{RequestID: crmgate.NewRequestID(), Forbidden: h.app.Forbidden()}
-	x.repl, _ = r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) *exchange {
+	now := time.Now()
+	x := &exchange{app: h.app, logger: h.logger, h: h, then: next, w: w, r: r, start: now}
+	x.d = &x.decision
+	x.d.RequestID, x.d.Forbidden = crmgate.RequestID(now), h.app.Forbidden()
+	ctx := r.Context()
+	x.repl, _ = ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	x.vars, _ = ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	// Caddy logs header and query as they came. A request with credentials in them
 	// is left out of its logs; it is in the audit.
 	if x.discreet = x.d.Forbidden.Carried(r.Header, r.URL.RawQuery); x.discreet {

@@ -20,7 +20,7 @@ func earlyData(x *exchange) step {
 		return x.refuse(policy.EarlyData, "TLS early data")
 	}
 	if x.r.ProtoMajor >= 2 {
-		for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"} {
+		for _, name := range [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding"} {
 			if len(x.r.Header[name]) > 0 {
 				return x.refuse(policy.BadRequest, "a connection header in HTTP/2 or later")
 			}
@@ -44,12 +44,12 @@ func running(x *exchange) step {
 // client takes the client's address from Caddy and from nowhere else. A request
 // that came through a trusted proxy which names no client has no client.
 func client(x *exchange) step {
-	raw, _ := caddyhttp.GetVar(x.r.Context(), caddyhttp.ClientIPVarKey).(string)
+	raw, _ := x.vars[caddyhttp.ClientIPVarKey].(string)
 	ip, err := network.ParseClient(raw)
 	if err != nil {
 		return x.refuse(policy.ClientUnknown, "the client address cannot be told: "+err.Error())
 	}
-	if trusted, _ := caddyhttp.GetVar(x.r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+	if trusted, _ := x.vars[caddyhttp.TrustedProxyVarKey].(bool); trusted {
 		if srv, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || srv.TrustedProxiesStrict == 0 {
 			return x.refuse(policy.ClientUnknown, errNotStrict.Error())
 		}
@@ -57,7 +57,10 @@ func client(x *exchange) step {
 			return x.refuse(policy.ClientUnknown, "a trusted proxy named no client")
 		}
 	}
-	x.ip = ip
+	x.ip, x.ipText = ip, raw
+	if !ip.Is4() || strings.Contains(raw, ":") { // only IPv4 has a single spelling
+		x.ipText = ip.String()
+	}
 	return proceed
 }
 
@@ -69,7 +72,7 @@ func networkRules(x *exchange) step {
 	if ownAsset(x.req.Path) {
 		return proceed
 	}
-	api := !isOwn(x.req.Path) && x.app.HasKey(&x.req)
+	api := !isOwn(x.req.Path) && x.hasKey
 	x.verdict = x.snap.Network(network.Client{IP: x.ip, API: api})
 	return x.judgeNetwork()
 }

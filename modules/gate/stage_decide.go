@@ -84,17 +84,17 @@ func (x *exchange) readBody() step {
 
 // decide asks the policy.
 func decide(x *exchange) step {
-	operations := x.d.Operations
+	operations, env := x.d.Operations, x.app.PolicyEnv()
 	if x.route == nil {
 		x.d.Decision = x.snap.Policy.DecideUnmapped(x.d.Principal)
 	} else {
-		x.d.Decision = x.snap.Policy.Decide(x.d.Principal, operations, x.app.PolicyEnv())
+		x.d.Decision = x.snap.Policy.Decide(x.d.Principal, operations, env)
 	}
 	x.d.Operations, x.d.Policy = operations, x.snap.Policy
 	if !x.d.Allow && x.d.Pending == nil { // a pending one stays a refusal until the transport has read the records
 		return x.refuse(x.d.Reason, x.d.Detail)
 	}
-	x.d.ViewerKey = viewerKey(x.d, x.snap.Policy.Digest(), x.app.PolicyEnv().Directory)
+	x.d.ViewerKey = viewerKey(x.d, x.snap.Policy.Digest(), env.Directory)
 	if x.d.LookedUp && !x.app.TakeLookup(x.d.Principal.ID) {
 		x.d.RetryAfter = time.Minute
 		return x.refuse(policy.Throttled, "too many look-ups by masked fields")
@@ -103,7 +103,7 @@ func decide(x *exchange) step {
 		return x.refuse(policy.ActionDenied, "a batch whose answers would have to be rewritten in different ways")
 	}
 	if x.d.Plan() == nil {
-		x.d.Plans = []*plan.Plan{passAll}
+		x.d.Plans = passPlans
 	}
 	return x.inject()
 }
@@ -120,6 +120,9 @@ func viewerKey(d *crmgate.Decision, policyDigest string, directory uint64) strin
 
 // passAll is the plan of what carries no records.
 var passAll = &plan.Plan{ID: "pass", Pass: true}
+
+// passPlans is the list of it alone; nobody writes into a decision's plans.
+var passPlans = []*plan.Plan{passAll}
 
 // onePlan says whether a batch's answers can be rewritten by one plan. Items with
 // the same plan are; anything else is not.
@@ -193,8 +196,11 @@ func setQuery(raw, name, value string) string {
 	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
 }
 
-// overrides are headers that change the method behind the gate's back.
-var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+// overrides are headers that change method or path behind the gate's back, or speak
+// for the connection, as requests have them.
+var overrides = []string{
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url", "Early-Data",
+}
 
 // hygiene removes what must not reach the CRM: the gate's cookies, every spelling
 // of identity and of credentials, and switches of method, path or format.
@@ -202,10 +208,7 @@ func hygiene(x *exchange) step {
 	h := x.r.Header
 	portal.StripCookie(h)
 	for _, name := range overrides {
-		h.Del(name)
-	}
-	for _, name := range []string{"X-Original-Url", "X-Rewrite-Url", "Early-Data"} {
-		h.Del(name)
+		delete(h, name)
 	}
 	x.d.Forbidden.StripHeaders(h)
 	x.r.URL.RawQuery = x.d.Forbidden.StripQuery(x.r.URL.RawQuery)
@@ -230,7 +233,9 @@ func identity(x *exchange) step {
 		return x.refuse(crmgate.ReasonOf(err), err.Error())
 	}
 	x.d.Method, x.d.Path, x.d.RawQuery = x.r.Method, x.r.URL.EscapedPath(), x.r.URL.RawQuery
-	x.r.RequestURI = x.r.URL.RequestURI() // nobody after the gate reads what the client had spelled
+	if p, q, found := strings.Cut(x.r.RequestURI, "?"); p != x.d.Path || q != x.d.RawQuery || found != (q != "") {
+		x.r.RequestURI = x.r.URL.RequestURI() // nobody after the gate reads what the client had spelled
+	}
 	x.placeholders()
 	return proceed
 }

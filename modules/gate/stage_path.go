@@ -48,6 +48,7 @@ func path(x *exchange) step {
 		Method: x.r.Method, Host: canonicalHost(x.r.Host), Path: canonical,
 		Query: query, Header: x.r.Header,
 	}
+	x.hasKey = x.app.HasKey(&x.req)
 	return proceed
 }
 

@@ -29,16 +29,9 @@ func findRoute(x *exchange) step {
 // A request that brings a key pair is judged by the pair alone; its cookie, if it
 // has one, is not looked at.
 func who(x *exchange) step {
-	x.d.Principal = &policy.Principal{Kind: policy.Nobody}
-	p, found, err := x.app.ByKey(x.r.Context(), &x.req)
-	switch {
-	case err != nil:
-		x.apiKey = true
-		return x.refuse(crmgate.ReasonOf(err), err.Error())
-	case found:
-		x.apiKey = true
-		x.d.Principal = p
-		return x.locked()
+	x.principal.Kind, x.d.Principal = policy.Nobody, &x.principal
+	if x.hasKey {
+		return x.program()
 	}
 	token, err := portal.Token(x.r)
 	switch {
@@ -57,7 +50,21 @@ func who(x *exchange) step {
 		return x.unknown(policy.Deactivated, "the person is not active")
 	}
 	x.session, x.d.Session = s, s
-	x.d.Principal = crmgate.PrincipalOf(person, s)
+	x.principal = *crmgate.PrincipalOf(person, s)
+	return x.locked()
+}
+
+// program finds out whose key pair a request brings.
+func (x *exchange) program() step {
+	x.apiKey = true
+	p, found, err := x.app.ByKey(x.r.Context(), &x.req)
+	switch {
+	case err != nil:
+		return x.refuse(crmgate.ReasonOf(err), err.Error())
+	case !found: // it was there when the path was judged
+		return x.refuse(policy.Internal, "a key pair that is gone")
+	}
+	x.d.Principal = p
 	return x.locked()
 }
 

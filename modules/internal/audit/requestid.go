@@ -22,9 +22,14 @@ const requestIDLength = 18
 func NewRequestID(now time.Time, random io.Reader) string {
 	var b [8]byte
 	_, _ = io.ReadFull(random, b[:]) // crypto/rand never fails; it stops the process instead
+	return RequestIDOf(now, binary.BigEndian.Uint64(b[:]))
+}
+
+// RequestIDOf is NewRequestID with bits that were drawn before.
+func RequestIDOf(now time.Time, random uint64) string {
 	var id [requestIDLength]byte
 	writeDigits(id[:9], uint64(now.UnixMilli()))
-	writeDigits(id[9:], binary.BigEndian.Uint64(b[:]))
+	writeDigits(id[9:], random)
 	return string(id[:])
 }
 
