@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -138,6 +139,7 @@ type table struct {
 	rec           *plan.Record
 	columns       []place
 	kept, dropped int
+	known         echo.Set // values of the rows before and of this one
 }
 
 // place is what is known of the cells of a column.
@@ -182,6 +184,11 @@ func (t *table) values(row line) (text string, secret []string) {
 		return "", said(row)
 	}
 	t.kept++
+	for i, c := range row.cells {
+		if treat := t.columns[i].treat; treat.Effect >= plan.Mask {
+			t.known.Add([]byte(c.text), treat.Mask, treat.Effect == plan.Hide)
+		}
+	}
 	var out []string
 	for i, c := range row.cells {
 		treat, now := t.columns[i].treat, c.raw
@@ -196,7 +203,7 @@ func (t *table) values(row line) (text string, secret []string) {
 		case treat.Effect == plan.Mask && c.text != "":
 			now = t.write(string(treat.Mask.AppendString(nil, c.text)), c.raw)
 		case treat.Effect == plan.Detect:
-			if b, n := mask.Detect(nil, []byte(c.text)); n > 0 {
+			if b, n := t.known.Search(nil, []byte(c.text)); n > 0 {
 				now = t.write(string(b), c.raw)
 			}
 		}
@@ -261,6 +268,17 @@ func decode(t *testing.T, table plan.Table, body []byte) [][]string {
 	return rows
 }
 
+// seen reports whether u1 owns a row.
+func seen(names, row []string) bool {
+	named, alien := false, false
+	for i, text := range row {
+		if id := strings.TrimSpace(text); resource.Fold(names[i]) == "owner" && id != "" {
+			named, alien = true, alien || plan.FoldID(id) != "u1"
+		}
+	}
+	return named && !alien
+}
+
 // oracle masks decoded rows the simple way.
 func oracle(p *plan.Plan, in [][]string) [][]string {
 	if len(in) == 0 {
@@ -268,7 +286,15 @@ func oracle(p *plan.Plan, in [][]string) [][]string {
 	}
 	ent := p.Root.Elements.Record.Entity
 	var out [][]string
+	var known echo.Set
 	for n, row := range in {
+		if len(row) == len(in[0]) && n > 0 && seen(in[0], row) {
+			for i, text := range row {
+				if tr := ent.Fields[resource.Fold(in[0][i])]; tr != nil && tr.Effect >= plan.Mask {
+					known.Add([]byte(text), tr.Mask, tr.Effect == plan.Hide)
+				}
+			}
+		}
 		var cells []string
 		named, alien := false, false
 		for i, text := range row {
@@ -293,7 +319,7 @@ func oracle(p *plan.Plan, in [][]string) [][]string {
 			case tr.Effect == plan.Mask:
 				text = string(tr.Mask.AppendString(nil, text))
 			case tr.Effect == plan.Detect:
-				b, _ := mask.Detect(nil, []byte(text))
+				b, _ := known.Search(nil, []byte(text))
 				text = string(b)
 			}
 			cells = append(cells, text)

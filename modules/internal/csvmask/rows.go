@@ -200,6 +200,9 @@ func (m *Masker) visible(line []byte) bool {
 // write appends the row at hand. Names stay, apart from those of hidden columns;
 // where these are only emptied, a name stays that the map declares.
 func (m *Masker) write(line, end []byte, names bool) {
+	if !names {
+		m.remember(line)
+	}
 	kept := 0
 	for i, c := range m.cells {
 		col := &m.columns[i]
@@ -229,6 +232,17 @@ func (m *Masker) write(line, end []byte, names bool) {
 		}
 	}
 	m.out = append(m.out, end...)
+}
+
+// remember notes what of the row at hand is masked or hidden, before any of its texts is
+// searched.
+func (m *Masker) remember(line []byte) {
+	m.judge.Next()
+	for i, c := range m.cells {
+		if t := m.columns[i].treat; t.Effect >= plan.Mask {
+			m.judge.Remember(m.decode(line, c), t)
+		}
+	}
 }
 
 // quote appends text as a cell.

@@ -19,6 +19,13 @@ import (
 // such as an error, is treated as one record. Of a longer body, and of a list, which goes
 // out record by record, the values of the last records are kept.
 
+// Echoes reports whether a plan looks for values that are masked or hidden where they
+// come again: whether it masks or hides any field and searches any text.
+func Echoes(p *plan.Plan) bool {
+	c := newConfig(p)
+	return c.detects && c.secrets
+}
+
 // original is a value that is masked or hidden. One without a treatment is only passed
 // over: the values in it are noted by themselves.
 type original struct {

@@ -10,6 +10,7 @@ package textmask
 import (
 	"bytes"
 
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/modules/internal/textform"
 	"github.com/crmgate/crmgate/policy/mask"
@@ -28,6 +29,8 @@ type Judge struct {
 	kept, dropped  int
 	unclear        int                           // of the dropped: the condition came to no answer
 	documents      map[document]*jsonmask.Masker // within texts
+	echoes         bool                          // values are looked for again
+	known          echo.Set
 	fold           []byte
 	found          []byte
 }
@@ -63,8 +66,10 @@ var Searched = &plan.Treatment{Effect: plan.Detect}
 // Reset makes j ready for the next body.
 func (j *Judge) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	if j.Plan != p {
-		j.documents = nil
+		j.documents, j.echoes = nil, jsonmask.Echoes(p)
 	}
+	j.known.Reset()
+	l.Echo = &j.known
 	for _, m := range j.documents {
 		m.Reset(m.Plan(), nil, jsonmask.Limits{})
 	}
@@ -125,11 +130,27 @@ func (j *Judge) Text(dst, text []byte, t *plan.Treatment, ent *plan.Entity) ([]b
 	return dst, Hidden
 }
 
+// Remember notes a value of a record that is seen, when it is masked or hidden: where it
+// comes again in a text that is searched from now on, it is masked there too. All values
+// of a record are remembered before its texts are treated, and those of the records
+// before it, the last thousands, still are.
+func (j *Judge) Remember(text []byte, t *plan.Treatment) {
+	if j.echoes && t.Effect >= plan.Mask {
+		j.known.Add(text, t.Mask, t.Effect == plan.Hide)
+	}
+}
+
+// Next is called before each record.
+func (j *Judge) Next() { j.known.Trim() }
+
+// Known are the values that are remembered, for an engine that searches by itself.
+func (j *Judge) Known() *echo.Set { return &j.known }
+
 // Hide counts a value that goes without being looked at.
 func (j *Judge) Hide(t *plan.Treatment) { j.hidden[t.Field]++ }
 
 func (j *Judge) detect(dst, text []byte, t *plan.Treatment) ([]byte, Verdict) {
-	out, n := mask.Detect(dst, text)
+	out, n := j.known.Search(dst, text)
 	if n == 0 {
 		return dst, Same
 	}
