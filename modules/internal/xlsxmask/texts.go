@@ -42,9 +42,6 @@ func (t *texts) place(s []byte) int {
 // keep returns the place of the text that was at a place of the workbook that was
 // read.
 func (t *texts) keep(place int, s []byte) int {
-	if place >= len(t.shared) {
-		t.shared = append(t.shared, make([]uint32, place+1-len(t.shared))...)
-	}
 	if t.shared[place] == 0 {
 		t.shared[place] = uint32(t.add(s)) + 1
 	}

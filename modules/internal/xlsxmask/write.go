@@ -31,10 +31,11 @@ type writer struct {
 	texts texts
 }
 
-func newWriter(dst *bytes.Buffer, most int) *writer {
+// newWriter returns a writer of a workbook like one with so many shared strings.
+func newWriter(dst *bytes.Buffer, most, shared int) *writer {
 	z := zip.NewWriter(dst)
 	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
-	return &writer{dst: dst, most: most, zip: z}
+	return &writer{dst: dst, most: most, zip: z, texts: texts{shared: make([]uint32, shared)}}
 }
 
 // begin starts a part.

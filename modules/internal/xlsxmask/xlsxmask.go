@@ -99,9 +99,11 @@ func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
 // are encrypted, packed in another way than deflate, broken, of one name, or named
 // so that they lead elsewhere; parts nobody knows; a workbook without a visible
 // sheet, or with a chart or macros for one; parts that are not well-formed XML in
-// UTF-8 or have a document type; strings and formats that are not there; cells out
-// of order or twice; a sheet whose first row names no declared field; values in a
-// column without a name. What is beyond a bound is a *jsonmask.LimitError.
+// UTF-8, or have a document type, an entity but XML's five, an instruction, a name
+// beyond ASCII or a prefix that is not declared; strings and formats that are not
+// there; cells out of order or twice; a sheet whose first row names no declared
+// field; values in a column without a name. What is beyond a bound is a
+// *jsonmask.LimitError.
 // jsonmask.ErrNotVisible is returned for the single record that was asked for.
 func (m *Masker) Reader(src io.Reader) io.Reader { return &reader{m: m, src: src} }
 
@@ -143,7 +145,7 @@ func (m *Masker) rewrite(dst *bytes.Buffer, src io.Reader) error {
 		return err
 	}
 	defer func() { m.book, m.out = nil, nil }()
-	m.out = newWriter(dst, m.bounds.packed)
+	m.out = newWriter(dst, m.bounds.packed, len(m.book.strings))
 	names := m.sheetNames()
 	for i, s := range m.book.sheets {
 		if err := m.sheet(i+1, s.part); err != nil {
