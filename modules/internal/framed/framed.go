@@ -19,6 +19,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -58,6 +59,7 @@ type Masker struct {
 	// set it, only the type of the body does.
 	Clean func(http.Header) http.Header
 	echo  *jsonmask.Masker // of answers within parts that are errors
+	known echo.Set         // values of the documents so far, looked for in the next ones
 }
 
 // framing is how documents follow each other.
@@ -81,6 +83,8 @@ func New(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) *Masker {
 
 // Reset makes m ready for the next body.
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
+	m.known.Reset()
+	l.Echo = &m.known
 	if m.doc == nil {
 		m.doc = jsonmask.New(p, v, l)
 	} else {

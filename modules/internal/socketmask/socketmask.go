@@ -21,6 +21,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -72,6 +73,7 @@ func New(conn io.ReadWriteCloser, p *plan.Plan, v *plan.Viewer, l jsonmask.Limit
 	if l.Record <= 0 {
 		l.Record = 1 << 20
 	}
+	l.Echo = &echo.Set{} // values of one message are looked for in the next ones
 	return &Conn{
 		conn: conn, doc: jsonmask.New(p, v, l), plan: p, view: v, lim: l,
 		stats: jsonmask.Stats{Masked: map[string]int{}, Hidden: map[string]int{}},
