@@ -111,8 +111,13 @@ func (s *scanner) farther(i int) int {
 	return plainEnd(s.in, i)
 }
 
-// hinted reports whether plain text from i to end may hold anything that is looked for.
+// hinted reports whether plain text from i to end may hold anything that is looked
+// for. The bits for that are made from the first time on that a body needs them.
 func (s *scanner) hinted(i, end int) bool {
+	if !s.hinting && len(s.ends) > 0 {
+		s.hinting = true
+		s.hints = looked(s.hints[:0], s.in, 0, true)
+	}
 	for ; i < end; i += 56 {
 		if i>>3 > len(s.hints)-8 || s.hints.from(i)<<(64-min(56, end-i)) != 0 {
 			return true

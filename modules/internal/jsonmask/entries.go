@@ -67,3 +67,14 @@ func (s *shape) follow(m *entry) {
 	}
 	s.last, s.known = m, true
 }
+
+// stood notes what stood in front of the value of the name just read: text from lead
+// on, all of it where the name is the first of its object.
+func (s *shape) stood(text []byte, lead int, first bool) {
+	if first {
+		s.opens.set(text)
+		s.opener = s.last
+	} else {
+		s.last.glue.set(text[lead:])
+	}
+}

@@ -84,7 +84,7 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entr
 			break
 		}
 		v := end + len(m.glue.text)
-		behind := w.veiled(v, m)
+		behind := w.quickly(end, v, 0, m)
 		if behind < 0 {
 			if behind = w.quickEnd(v, m.quick, least); behind < 0 {
 				break
@@ -114,12 +114,15 @@ func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
 			}
 		}
 		v := end + len(m.glue.text)
-		behind := w.quickEnd(v, m.quick, least)
-		if behind < 0 || behind >= len(w.in) || w.in[behind] != '}' {
-			break
+		behind := w.quickly(end, v, 1, m)
+		if behind < 0 {
+			if behind = w.quickEnd(v, m.quick, least); behind < 0 || behind >= len(w.in) || w.in[behind] != '}' {
+				break
+			}
+			w.act(end, v, behind, behind+1, m)
+			behind++
 		}
-		w.act(end, v, behind, behind+1, m)
-		end, last, m = behind+1, m, m.next
+		end, last, m = behind, m, m.next
 	}
 	s.last = last
 	return end
@@ -134,19 +137,31 @@ func (w *walker) ahead(end int, m *entry) *entry {
 	return m.foresee(w.in, end, 0)
 }
 
-// veiled masks the plain text at v where that is what an entry asks for, and
-// returns its end; otherwise it does nothing and returns -1. The quotes around the
-// text stay, the first at the end of a run and the second at the start of one.
-func (w *walker) veiled(v int, m *entry) int {
-	if m.veil == nil || w.in[v] != '"' {
+// quickly masks or hides the plain text at v where that is what an entry asks for,
+// and returns its end; otherwise it does nothing and returns -1. lead is where the
+// glue is, and brace 1 where a brace must follow and is part of it. The quotes around
+// masked text stay, the first at the end of a run and the second at the start of one.
+func (w *walker) quickly(lead, v, brace int, m *entry) int {
+	if w.in[v] != '"' || m.quick < masks {
 		return -1
 	}
 	x := w.ends.from(v + 1)
 	end := v + 1 + bits.TrailingZeros64(x)
-	if x == 0 || end >= len(w.in) || w.in[end] != '"' {
+	if x == 0 || end+brace >= len(w.in) || w.in[end] != '"' || brace > 0 && w.in[end+1] != '}' {
 		return -1
 	}
-	if end > v+1 {
+	behind := end + 1 + brace
+	switch {
+	case m.quick == hides:
+		w.event(m.slot.treat, true)
+		if w.echoing {
+			w.secret(v, end+1, m.slot.treat, true)
+		}
+		w.out = append(w.out, w.in[w.from:lead]...) // what stood before was kept
+		w.from = behind
+	case m.veil == nil:
+		return -1
+	case end > v+1:
 		w.event(m.slot.treat, false)
 		if w.echoing {
 			w.secret(v, end+1, m.slot.treat, false)
@@ -155,7 +170,7 @@ func (w *walker) veiled(v int, m *entry) int {
 		w.out = m.veil.AppendBytes(w.out, w.in[v+1:end])
 		w.from = end
 	}
-	return end + 1
+	return behind
 }
 
 // act does what an entry asks for with its value at v, which quickEnd gave the
@@ -168,9 +183,7 @@ func (w *walker) act(lead, v, end, behind int, m *entry) {
 		w.out = append(w.out, w.in[w.from:lead]...) // what stood before was kept
 		w.from = behind
 	case masks:
-		if w.veiled(v, m) < 0 {
-			_, _ = w.masked(v, m.slot.treat) // the value was read before: it cannot fail
-		}
+		_, _ = w.masked(v, m.slot.treat) // the value was read before: it cannot fail
 	}
 }
 

@@ -24,11 +24,18 @@ type frame struct {
 	matrix *plan.Matrix // an object that holds columns and rows
 	cols   columns      // of the matrix
 	row    bool         // an array whose elements are rows of it
+
+	list list // an array whose elements are records
 }
 
 // step reads one member of the innermost frame, or what is before or behind the
 // body's value. Short of input it leaves everything as it was.
 func (m *Masker) step() error {
+	if m.state == within && (!m.echoing || m.whole) {
+		if went, err := m.records(&m.frames[len(m.frames)-1]); went || err != nil {
+			return err
+		}
+	}
 	mark, was := m.mark(), m.standpoint()
 	m.saved = append(m.saved[:0], m.counts...)
 	m.depth = len(m.frames)

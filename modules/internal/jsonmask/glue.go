@@ -84,6 +84,11 @@ func word(here *[glueReach]byte, at uint8) uint64 {
 	return binary.LittleEndian.Uint64(here[at&63:])
 }
 
+// is reports whether the words stand here.
+func (g *glue) is(here *[glueReach]byte) bool {
+	return g.ends(here) == 0 && (g.size <= 16 || g.middle(here) == 0 && (g.size <= 32 || g.core(here) == 0))
+}
+
 // stands reports whether the glue, without its first bytes, stands at i, with a
 // byte behind it.
 func (g *glue) stands(in []byte, i, without int) bool {

@@ -94,7 +94,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	for k := range m.tallies {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
-	m.viewer, m.lim, m.hinting = v, l, m.detects
+	m.viewer, m.lim, m.hinting = v, l, false
 	m.echoing, m.armed, m.known = m.detects && m.secrets, false, l.Echo
 	m.quietly()
 	m.back(mark{})

@@ -184,6 +184,9 @@ type shape struct {
 	first  *entry // the last object started with
 	rest   map[string]struct{}
 
+	opens  glue   // what an object began with, up to its first value
+	opener *entry // the name in it
+
 	marked     *uint32 // stamp of the name just read
 	markedRest string  // name just put into rest
 }
@@ -201,7 +204,7 @@ func (w *walker) shapeFor(t table) *shape {
 	if i == len(list) {
 		s := &shape{
 			table: t, learn: w.depth < maxLearnedDepth && (t.kind != memberTable || !t.node.Keyed),
-			index: map[string]*entry{}, groups: map[string]*uint32{}, rest: map[string]struct{}{},
+			index: map[string]*entry{}, opens: nowhere, groups: map[string]*uint32{}, rest: map[string]struct{}{},
 		}
 		if len(list) == maxShapes {
 			i = int(w.turn) % maxShapes

@@ -112,7 +112,11 @@ type memberFunc func(w *walker, v int, s slot, e env) (end int, keep bool, err e
 // objectBy walks the object at i; each is called for the value of every member,
 // where it is nil member.
 func (w *walker) objectBy(i int, t table, e env, each memberFunc) (int, error) {
-	s := w.shapeFor(t)
+	return w.objectOf(w.shapeFor(t), i, e, each)
+}
+
+// objectOf is objectBy for a shape that is ready for an object.
+func (w *walker) objectOf(s *shape, i int, e env, each memberFunc) (int, error) {
 	if err := w.open(i); err != nil {
 		return i, err
 	}
@@ -125,8 +129,13 @@ func (w *walker) objectBy(i int, t table, e env, each memberFunc) (int, error) {
 		w.depth--
 		return p + 1, nil
 	}
-	kept := 0
-	for n := 1; ; n++ {
+	return w.members(s, i, lead, p, 1, 0, e, each)
+}
+
+// members walks the object at i from its nth member on, whose name is at p; lead is
+// behind what comes before the comma, and kept are the members before that stay.
+func (w *walker) members(s *shape, i, lead, p, n, kept int, e env, each memberFunc) (int, error) {
+	for ; ; n++ {
 		if n > w.lim.Members {
 			return i, w.limit(p, "number of members", w.lim.Members)
 		}
@@ -138,8 +147,8 @@ func (w *walker) objectBy(i int, t table, e env, each memberFunc) (int, error) {
 		if err != nil {
 			return i, err
 		}
-		if n > 1 && s.known {
-			s.last.glue.set(w.in[lead:v])
+		if s.known {
+			s.stood(w.in[i:v], lead-i, n == 1)
 		}
 		end, keep, err := w.valueOf(v, sl, e, each)
 		if err != nil {
@@ -155,25 +164,53 @@ func (w *walker) objectBy(i int, t table, e env, each memberFunc) (int, error) {
 				return i, err
 			}
 		}
-		if p, err = w.ws(end); err != nil {
+		var over bool
+		if p, over, err = w.comma(end); err != nil {
 			return i, err
 		}
-		switch w.in[p] {
-		case '}':
+		if over {
 			w.depth--
-			return p + 1, nil
-		case ',':
-		default:
-			return i, w.syntax(p, "comma or closing brace expected")
+			return p, nil
 		}
 		lead = end
 		if kept == 0 {
-			w.from = p + 1
+			w.from = p
 		}
-		if p, err = w.ws(p + 1); err != nil {
+		if p, err = w.ws(p); err != nil {
 			return i, err
 		}
 	}
+}
+
+// onward walks the object at i from the end of its nth member, which stays.
+func (w *walker) onward(s *shape, i, end, n int, e env) (int, error) {
+	p, over, err := w.comma(end)
+	if err != nil {
+		return i, err
+	}
+	if over {
+		w.depth--
+		return p, nil
+	}
+	if p, err = w.ws(p); err != nil {
+		return i, err
+	}
+	return w.members(s, i, end, p, n+1, 1, e, nil)
+}
+
+// comma passes over the comma behind a member that ends at end, or over the brace
+// that ends its object.
+func (w *walker) comma(end int) (p int, over bool, err error) {
+	if p, err = w.ws(end); err != nil {
+		return p, false, err
+	}
+	switch w.in[p] {
+	case '}':
+		return p + 1, true, nil
+	case ',':
+		return p + 1, false, nil
+	}
+	return p, false, w.syntax(p, "comma or closing brace expected")
 }
 
 // valueOf walks the value at v of a member by each, or by member.

@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonmask
+
+import (
+	"errors"
+	"math/bits"
+
+	"github.com/crmgate/crmgate/policy/plan"
+)
+
+// list is what the records of one array have in common, so that it is worked out
+// once.
+type list struct {
+	judged bool // the rest says something
+	usable bool // the records can be read one behind the other
+	set    int
+	rec    *plan.Record
+	ent    *plan.Entity
+	shape  *shape
+}
+
+// records reads records of the array f one behind the other: those behind the first
+// that was kept, written without blanks between them. It does what step does for
+// each, in fewer moves, and reports whether it read any. Everything else is left to
+// step.
+func (m *Masker) records(f *frame) (went bool, err error) {
+	if f.kept == 0 || f.elem == nil {
+		return false, nil
+	}
+	l := &f.list
+	if !l.judged {
+		m.judge(f)
+	}
+	if !l.usable {
+		return false, nil
+	}
+	mark := m.mark()
+	for full := max(chunk, len(m.out)+chunk/2); len(m.out) < full; {
+		lead := m.pos
+		if lead+1 >= len(m.in) || m.in[lead] != ',' || m.in[lead+1] != '{' {
+			break
+		}
+		end, err := m.recordOf(lead+1, l)
+		if err = m.unit(lead+1, end, err); err != nil {
+			if errors.Is(err, errShort) {
+				m.back(mark)
+				m.commit()
+			}
+			return went, err
+		}
+		o := m.recs[len(m.recs)-1]
+		m.recs = m.recs[:len(m.recs)-1]
+		visible := m.visible(o)
+		m.vals = m.vals[:o.vals]
+		m.closeScope(visible)
+		if visible {
+			m.count(l.set)
+			m.kept++
+			f.kept++
+		} else {
+			m.back(mark)
+			m.drops++
+			m.cut(lead, end, false, f.kept)
+		}
+		f.n++
+		m.pos, went = end, true
+		if m.echoing {
+			mark = m.mark()
+			continue
+		}
+		mark.out, mark.from, mark.kept, mark.drops = len(m.out), m.from, m.kept, m.drops
+		mark.events, mark.totals = len(m.events), len(m.totals)
+	}
+	m.commit()
+	return went, nil
+}
+
+// judge works out what the records of f have in common.
+func (m *Masker) judge(f *frame) {
+	l, n := &f.list, f.elem
+	l.judged = true
+	if l.rec = n.Record; l.rec == nil || l.rec.Scalar || n.Matrix != nil || f.env.single || m.hiddenFromAll(l.rec.Rows) || m.plan.MaxRows > 0 {
+		return
+	}
+	l.usable, l.set = true, m.sets[l.rec.Set]
+	if l.ent = entering(n, f.env).ent; l.rec.Entity != nil {
+		l.ent = l.rec.Entity
+	}
+}
+
+// recordOf walks the record at v.
+func (m *Masker) recordOf(v int, l *list) (int, error) {
+	w := &m.walker
+	w.depth = len(m.frames)
+	w.recs = append(w.recs, owner{rec: l.rec, vals: len(w.vals)})
+	w.openScope()
+	e := env{ent: l.ent, rec: len(w.recs) - 1}
+	if l.shape == nil || !w.has(l.shape) {
+		l.shape = w.shapeFor(table{kind: recordTable, ent: l.ent, rec: l.rec})
+	} else {
+		l.shape.begin()
+	}
+	s := l.shape
+	if w.depth >= w.lim.Depth {
+		return w.objectOf(s, v, e, nil)
+	}
+	end := s.open(w, v)
+	if end < 0 {
+		return w.objectOf(s, v, e, nil)
+	}
+	w.depth++
+	end, n, err := w.run(s, end, 1, e)
+	if err != nil {
+		return v, err
+	}
+	return w.onward(s, v, end, n, e)
+}
+
+// has reports whether s is still among the shapes of the present depth.
+func (w *walker) has(s *shape) bool {
+	for _, o := range w.shapes[w.depth] {
+		if o == s {
+			return true
+		}
+	}
+	return false
+}
+
+// open passes over the brace, the name and the value that an object begins with at v
+// where all three are as foreseen, and returns the end of the value, else -1.
+func (s *shape) open(w *walker, v int) int {
+	m := s.opener
+	if m == nil || m.quick != copies || m.gate == shut || v > len(w.in)-glueReach {
+		return -1
+	}
+	here := (*[glueReach]byte)(w.in[v:])
+	if !s.opens.is(here) || here[s.opens.size&63] != '"' {
+		return -1
+	}
+	i := v + int(s.opens.size) + 1
+	x := w.ends.from(i)
+	if i += bits.TrailingZeros64(x); x == 0 || i >= len(w.in) || w.in[i] != '"' {
+		return -1
+	}
+	m.gate, s.last = s.object, m
+	return i + 1
+}
