@@ -59,22 +59,34 @@ func appendEmail(dst, s []byte, bare bool) ([]byte, bool) {
 	if bare {
 		return append(append(append(dst, hidden...), '@'), hidden...), true
 	}
-	return append(append(append(dst, hidden...), '@'), domain...), true
+	return append(append(dst, hidden+"@"...), domain...), true
 }
 
 // isDomain reports whether s is a plain dotted host name.
 func isDomain(s []byte) bool {
-	dot := bytes.LastIndexByte(s, '.')
-	if dot < 1 || len(s)-dot < 3 || len(s) > 253 {
+	if len(s) > 253 {
 		return false
 	}
-	for _, c := range s {
-		if !isLetter(c) && !isDigit(c) && c != '-' && c != '.' {
+	dot := -1
+	for i, c := range s {
+		if !domainBytes[c] {
 			return false
 		}
+		if c == '.' {
+			dot = i
+		}
 	}
-	return isLetter(s[dot+1])
+	return dot >= 1 && len(s)-dot >= 3 && isLetter(s[dot+1])
 }
+
+// domainBytes are the bytes of a host name.
+var domainBytes = func() (t [256]bool) {
+	for c := range t {
+		b := byte(c)
+		t[c] = isLetter(b) || isDigit(b) || b == '-' || b == '.'
+	}
+	return t
+}()
 
 func appendCard(dst, s []byte, keep int) ([]byte, bool) {
 	var buf [19]byte

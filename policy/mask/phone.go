@@ -16,16 +16,15 @@ func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 	var digits [16]byte
 	n := 0
 	for _, c := range s {
-		switch phoneBytes[c] {
-		case 'd':
-			digits[n&15] = c
-			if n++; n == len(digits) {
-				return dst, false
-			}
-		case 's':
-		default:
+		k := phoneBytes[c]
+		if k == 0 || n == len(digits) {
 			return dst, false
 		}
+		digits[n&15] = c // a separator is written over by what comes next
+		n += int(k) - 1
+	}
+	if n == len(digits) {
+		return dst, false
 	}
 	d := digits[:n]
 	code := 0
@@ -41,15 +40,16 @@ func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 		k = shown(len(national), keep)
 	}
 	if code > 0 {
-		dst = append(append(dst, '+'), d[:code]...)
+		dst = append(dst, '+', digits[0], digits[1], digits[2])
+		dst = dst[:len(dst)-3+code]
 	}
 	return append(append(dst, hidden...), national[len(national)-k:]...), true
 }
 
-// phoneBytes are the digits and separators of a telephone number.
-var phoneBytes = [256]byte{
-	'0': 'd', '1': 'd', '2': 'd', '3': 'd', '4': 'd', '5': 'd', '6': 'd', '7': 'd', '8': 'd', '9': 'd',
-	' ': 's', '-': 's', '.': 's', '(': 's', ')': 's', '/': 's',
+// phoneBytes says of the digits of a telephone number 2 and of its separators 1.
+var phoneBytes = [256]uint8{
+	'0': 2, '1': 2, '2': 2, '3': 2, '4': 2, '5': 2, '6': 2, '7': 2, '8': 2, '9': 2,
+	' ': 1, '-': 1, '.': 1, '(': 1, ')': 1, '/': 1,
 }
 
 // countryCode returns how many leading digits are the country calling code
