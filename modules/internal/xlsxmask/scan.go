@@ -153,7 +153,7 @@ func (s *scanner) chars(b []byte) (token, int, error) {
 		}
 		n++
 	}
-	if n == len(b) && !(s.eof && s.good == len(s.buf)) {
+	if n == len(b) && (!s.eof || s.good < len(s.buf)) {
 		return 0, 0, nil
 	}
 	if len(s.open) == 0 {
@@ -213,11 +213,19 @@ func (s *scanner) fill() error {
 	}
 	s.good -= s.pos
 	s.pos = 0
-	n, err := io.ReadFull(s.r, s.buf[rest:cap(s.buf)])
-	s.buf = s.buf[:rest+n]
-	s.eof = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-	if err != nil && !s.eof {
-		return err
+	for tries := 0; len(s.buf) < cap(s.buf) && !s.eof; tries++ {
+		n, err := s.r.Read(s.buf[len(s.buf):cap(s.buf)])
+		s.buf = s.buf[:len(s.buf)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			s.eof = true
+		case err != nil:
+			return err
+		case n > 0:
+			tries = 0
+		case tries == 100:
+			return io.ErrNoProgress
+		}
 	}
 	if !s.begun {
 		s.begun = true

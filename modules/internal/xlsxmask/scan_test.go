@@ -34,7 +34,7 @@ func spell(r io.Reader, most int) (string, error) {
 			text = text[:0]
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return out.String(), nil
 		case err != nil:
 			return "", err
@@ -77,7 +77,7 @@ func judged(part string) (string, error) {
 			fmt.Fprintf(&out, "%q", text)
 		}
 		text = ""
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out.String(), nil
 		}
 		if err != nil {
@@ -104,8 +104,7 @@ func TestScan(t *testing.T) {
 		{`<a/>`, `<0:a></0:a>`},
 		{"\uFEFF<?xml version='1.0' encoding=\"utf-8\" standalone='yes' ?>\r\n<!-- x - y --><a>\r\n</a>\n<!---->", `<0:a>"\n"</0:a>`},
 		{`<a b = "1"	c='"'/>`, `<0:a |b="1" |c="\""></0:a>`},
-		{`<a xmlns="` + mainSpace + `" xmlns:r="` + relStrict + `" r:id="x" id="y"><r:b><c xmlns=""/></r:b><d/></a>`,
-			`<2:a |xmlns="` + mainSpace + `" xmlns|r="` + relStrict + `" ` + relStrict + `|id="x" |id="y"><3:b><0:c |xmlns=""></0:c></3:b><2:d></2:d></2:a>`},
+		{`<a xmlns="` + mainSpace + `" xmlns:r="` + relStrict + `" r:id="x" id="y"><r:b><c xmlns=""/></r:b><d/></a>`, `<2:a |xmlns="` + mainSpace + `" xmlns|r="` + relStrict + `" ` + relStrict + `|id="x" |id="y"><3:b><0:c |xmlns=""></0:c></3:b><2:d></2:d></2:a>`},
 		{`<a xmlns:x="urn:1"><b xmlns:x="urn:2" x:c="1"/><x:b x:c="1"/></a>`, `<0:a xmlns|x="urn:1"><0:b xmlns|x="urn:2" urn:2|c="1"></0:b><1:b urn:1|c="1"></1:b></0:a>`},
 		{`<a xml:space="preserve"> &lt;&gt;&amp;&quot;&apos;&#65;&#x1F600;]] > </a>`, `<0:a ` + xmlSpace + `|space="preserve">" <>&\"'A😀]] > "</0:a>`},
 		{"<a b='x&#10;y\r\nz'>1<![CDATA[<&lt;]]]>2<!-- 3 -->4</a  >", `<0:a |b="x\ny\nz">"1<&lt;]24"</0:a>`},
@@ -218,7 +217,7 @@ func BenchmarkScan(b *testing.B) {
 	for b.Loop() {
 		s := newScanner(bytes.NewReader(sheet.Bytes()), 1<<20)
 		for {
-			if _, err := s.next(); err == io.EOF {
+			if _, err := s.next(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				b.Fatal(err)

@@ -5,6 +5,7 @@ package xlsxmask
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -248,9 +249,9 @@ func spaceOf(uri string) space {
 
 // binding finds what a prefix stands for.
 func (s *scanner) binding(prefix []byte) (binding, error) {
-	for i := len(s.bound) - 1; i >= 0; i-- {
-		if s.bound[i].prefix == string(prefix) {
-			return s.bound[i], nil
+	for _, b := range slices.Backward(s.bound) {
+		if b.prefix == string(prefix) {
+			return b, nil
 		}
 	}
 	if string(prefix) == "xml" {

@@ -4,6 +4,7 @@
 package xlsxmask
 
 import (
+	"errors"
 	"io"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
@@ -19,7 +20,7 @@ func (p *pack) part(name, root string, most int, each func(*scanner) error) erro
 	s := newScanner(r, most)
 	for {
 		t, err := s.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
