@@ -33,6 +33,20 @@ func (t *tree) rewritable(p *plan.Plan, resp *resource.Response) bool {
 	return false
 }
 
+// within makes a plan one for parts that are HTTP answers, of which each is such an
+// answer as the plan was made for.
+func (t *tree) within(p *plan.Plan, resp *resource.Response) {
+	switch {
+	case p.Pass:
+	case resp.Format != resource.FormatJSON && resp.Format != resource.FormatNone || p.Prefix != "":
+		t.fail(ActionDenied, "the answer is %s within a part, in which nobody reads it", resp.Format)
+	case p.MaxRows > 0:
+		t.fail(ActionDenied, "the answer is a part of several, of which only one would be counted")
+	default:
+		p.Format, p.HTTP = plan.Multipart, true
+	}
+}
+
 // isText says whether every value of a format is text.
 func isText(f resource.Format) bool {
 	return f == resource.FormatCSV || f == resource.FormatXML || f == resource.FormatXLSX || f == resource.FormatHTML

@@ -20,6 +20,7 @@ type planKey struct {
 	action resource.Action
 	kind   resource.Kind
 	exact  string // the masked field that records are looked up by
+	part   bool   // the answer is a part of another
 }
 
 // compiled is a plan, or why there is none.
@@ -38,7 +39,7 @@ func (s *Set) planFor(r *rights, op *resource.Operation, exact *resource.FieldUs
 	if len(op.Columns) > 0 {
 		return s.compilePlan(r, op, exact)
 	}
-	key := planKey{op.Route, op.Entity, op.Action, op.Kind, ""}
+	key := planKey{op.Route, op.Entity, op.Action, op.Kind, "", op.Part}
 	if exact != nil {
 		key.exact = exact.Field
 	}
@@ -61,7 +62,7 @@ func (s *Set) planFor(r *rights, op *resource.Operation, exact *resource.FieldUs
 
 func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.FieldUse) *compiled {
 	resp := op.Route.Response
-	t := &tree{set: s, rights: r, route: op.Route, entity: op.Entity, columns: op.Columns, records: map[recordKey]*plan.Node{}, touched: map[string]bool{}}
+	t := &tree{set: s, rights: r, route: op.Route, entity: op.Entity, columns: op.Columns, part: op.Part, records: map[recordKey]*plan.Node{}, touched: map[string]bool{}}
 	t.scoped = op.Kind != resource.WhoAmI && op.Kind != resource.Schema
 	t.primary = isAccount(op.Entity)
 	if op.Entity != "" {
@@ -97,6 +98,11 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 	out.reason, out.cannot = t.reason, t.cannot
 	if !p.Pass && out.cannot == nil {
 		out.reason, out.cannot = t.format(p, op)
+	}
+	if op.Part {
+		if t.within(p, resp); out.cannot == nil {
+			out.reason, out.cannot = t.reason, t.cannot
+		}
 	}
 	if resp.Single && t.limited {
 		p.NotFound = s.notFound(resp)
@@ -195,6 +201,9 @@ func (s *Set) planID(r *rights, op *resource.Operation, exact *resource.Field) s
 	h := sha256.New()
 	if exact != nil {
 		fmt.Fprintf(h, "exact %s\x00", exact.Name)
+	}
+	if op.Part {
+		fmt.Fprint(h, "part\x00")
 	}
 	fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s\x00%s\x00%s\x00%q", s.seed, r.id, op.Route.ID, op.Entity, op.Action, op.Kind, op.Columns)
 	return hex.EncodeToString(h.Sum(nil)[:12])

@@ -71,7 +71,7 @@ func (t *tree) rowsOf(rs *resource.RecordSet, entity string, inside bool) *plan.
 // Only answers that can be read twice have any.
 func (t *tree) ways(entity string, scope plan.Scope) []plan.Via {
 	e := t.set.crm.Entities[entity]
-	if e == nil || scope != plan.Own && scope != plan.Group || t.route.Response.Format != resource.FormatJSON {
+	if e == nil || scope != plan.Own && scope != plan.Group || t.route.Response.Format != resource.FormatJSON || t.part {
 		return nil
 	}
 	var out []plan.Via

@@ -21,6 +21,7 @@ type tree struct {
 	entity  string                   // the operation's
 	route   *resource.Route          //
 	columns []string                 // of the request
+	part    bool                     // the answer is a part of another
 	scoped  bool                     // false for what describes the caller or the schema: no rows, no view cell
 	primary bool                     // the operation's entity is one of accounts: which group right counts
 	records map[recordKey]*plan.Node // records that nest in themselves are one node

@@ -52,7 +52,7 @@ func (m *Map) Match(r *Request) (*Match, error) {
 		}
 		mt.entry = e
 		shape := e.route.Request
-		mt.needs = shape.Body == JSONBody || shape.Body == FormBody
+		mt.needs = shape.Body == JSONBody || shape.Body == FormBody || e.route.Batch != nil
 		mt.max = shape.MaxBody
 		return mt, nil
 	}

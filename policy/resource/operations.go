@@ -26,6 +26,9 @@ func (mt *Match) Operations(r *Request) ([]Operation, error) {
 	if int64(len(r.Body)) > mt.max {
 		return nil, fmt.Errorf("%w: the body is larger than %d bytes", ErrUnreadable, mt.max)
 	}
+	if mt.entry != nil && mt.entry.route.Batch != nil && mt.entry.route.Batch.Parts {
+		return mt.parts(mt.entry.route, r)
+	}
 	kind, optional := JSONBody, false
 	if mt.entry != nil {
 		kind, optional = mt.entry.route.Request.Body, mt.entry.route.Request.Optional
@@ -56,8 +59,8 @@ func (mt *Match) operations(r *Request, b *body, depth int) ([]Operation, error)
 
 // batch reads every item by itself.
 func (mt *Match) batch(route *Route, r *Request, b *body, depth int) ([]Operation, error) {
-	if depth > 0 {
-		return nil, fmt.Errorf("%w: a batch within a batch", ErrUnreadable)
+	if depth > 0 || route.Batch.Parts {
+		return nil, fmt.Errorf("%w: a batch within a batch, or one of parts that only the body tells", ErrUnreadable)
 	}
 	items := route.Batch.Items
 	list, err := b.doc.at(Pointer{Steps: items.Steps[:len(items.Steps)-1]})

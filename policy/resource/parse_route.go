@@ -306,6 +306,7 @@ func (d *decoder) condition(n *yaml.Node, extra keys) (Condition, bool) {
 func (d *decoder) batch(n *yaml.Node) *Batch {
 	b := &Batch{Max: defaultBatch}
 	method, path, body := false, false, false
+	parts := ""
 	flag := func(to *Pointer, set *bool, what string) func(*yaml.Node) {
 		return func(n *yaml.Node) { d.setPointer(to, what)(n); *set = true }
 	}
@@ -315,7 +316,14 @@ func (d *decoder) batch(n *yaml.Node) *Batch {
 		"method": flag(&b.Method, &method, "method"),
 		"path":   flag(&b.Path, &path, "path"),
 		"body":   flag(&b.Body, &body, "body"),
+		"parts":  setWord(d, &parts, "kind of parts", "http"),
 	})
+	if b.Parts = parts != ""; b.Parts {
+		if len(b.Items.Steps) > 0 || method || path || body {
+			d.fail(n, "leave out all but parts and max", "a batch of parts has no places in a JSON body")
+		}
+		return b
+	}
 	if k := len(b.Items.Steps); k == 0 || b.Items.Steps[k-1].Kind != Elements {
 		d.fail(n, "write it like /requests/*", "items must end in *")
 	}

@@ -77,13 +77,21 @@ func (d *decoder) compileShape(r *Route) {
 			d.claim(s, src)
 		}
 	}
-	if r.Batch != nil {
+	if r.Batch != nil && !r.Batch.Parts {
 		inBody = true
 	}
 	for _, read := range s.Reads {
 		inBody = inBody || read.Source.InBody
 		inForm = inForm || read.Source.Form != ""
 		d.compileRead(s, read)
+	}
+	if r.Batch != nil && r.Batch.Parts {
+		if s.Body == "" {
+			s.Body = MultipartBody
+		}
+		if s.Body != MultipartBody || inBody || inForm || len(s.Reads) > 0 {
+			d.failAt(r.line, r.column, "leave request out", "route %q is a batch of parts, and reads something else", r.ID)
+		}
 	}
 	switch {
 	case s.Body == "" && inForm:

@@ -12,7 +12,7 @@ const (
 	NoRequestBody BodyKind = "none"      // the route takes no body; the gate must send none
 	JSONBody      BodyKind = "json"      // strict JSON
 	FormBody      BodyKind = "form"      // application/x-www-form-urlencoded
-	MultipartBody BodyKind = "multipart" // not read yet: Unknown
+	MultipartBody BodyKind = "multipart" // read as a batch of parts; otherwise not read yet: Unknown
 	XMLBody       BodyKind = "xml"       // not read yet: Unknown
 	GraphQLBody   BodyKind = "graphql"   // not read yet: Unknown
 	OpaqueBody    BodyKind = "opaque"    // an upload that names no field; not read on purpose

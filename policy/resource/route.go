@@ -104,7 +104,11 @@ type Also struct {
 // Batch is a body that lists requests. Each item is matched by itself: by its
 // own method and path when the map says where they stand, by the batch's own
 // otherwise. A batch within a batch is refused.
+//
+// A batch of Parts is a multipart body of HTTP requests, and sets of them, as of
+// OData. Its answer is of the same kind.
 type Batch struct {
+	Parts  bool    // nothing below but Max is set
 	Items  Pointer // the list, ends in "*"
 	Max    int     // items allowed, default 50
 	Method Pointer // within an item; only with Path
