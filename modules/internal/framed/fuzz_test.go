@@ -121,7 +121,7 @@ func document(format plan.Format, choices []byte) string {
 	pick := func(of ...string) string { return of[next(len(of))] }
 	end := pick("\n", "\r\n", "\r")
 	doc := func() string {
-		return pick(mine, mine, yours, "{\"owner\":\"u1\",\"phone\":\"secret\"}", "{\"Owner\":\"u1\",\"PAN\":[\"secret\"],\"note\":\"call 9812345670\"}", "{}", " ", "", "{\"owner\":\"u1\",\n\"phone\" :\n1}", "null", "[]",
+		return pick(mine, mine, yours, "{\"owner\":\"u1\",\"phone\":\"secret\"}", "{\"Owner\":\"u1\",\"PAN\":[\"secret\"],\"note\":\"call 9812345670 of secret\"}", "{\"owner\":\"u1\",\"note\":\"secret BQKPN4821L canaryaaay\"}", "{}", " ", "", "{\"owner\":\"u1\",\n\"phone\" :\n1}", "null", "[]",
 			"{\"data\":["+mine+","+yours+"],\"total\":2}", "{\"data\":[]}", "{\"owner\":\"u1\",\"x\":\"\u00e9\"}\n", "{\"total\":\"7\"}", "{\"phone\":1,\"Phone\":2}", "{")
 	}
 	out := pick("", "", "", "\xEF\xBB\xBF", end)

@@ -34,7 +34,7 @@ func plans() []*plan.Plan {
 func FuzzFrames(f *testing.F) {
 	for _, s := range []string{
 		`{"owner":"u1","phone":"secret"}`, `{"owner":"u2","phone":"secret"}` + "\n" + `{"owner":"u1","note":"call 9812345670","PAN":{"x":"secret"}}`,
-		`{"data":[{"owner":"u1","Phone":"secret"},{"owner":"u2"}],"total":2}`, "ping\nsecret", `{"phone":1,"phone":"secret"}`, " {}\n[]\nnull\n",
+		`{"data":[{"owner":"u1","Phone":"secret"},{"owner":"u2"}],"total":2}`, "ping\nsecret", `{"phone":1,"phone":"secret"}`, `{"owner":"u1","phone":"canaryaaby"}` + "\n" + `{"owner":"u1","note":"of canaryaaby"}`, " {}\n[]\nnull\n",
 	} {
 		f.Add(text(s), []byte(s), uint8(3))
 		f.Add(join(text(s), appendFrame(nil, opClose, []byte("\x03\xe8secret 9812345670"))), []byte(s), uint8(0x84))

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -93,6 +94,7 @@ func put(op int, text []byte) []byte {
 func heard(p *plan.Plan, in []byte) (out []byte, secret []string, err error) {
 	var message []byte
 	open := false
+	var known echo.Set // values of the messages so far
 	for {
 		f, rest, err := read(in, 1<<20)
 		if err != nil || rest == nil && f.raw == nil {
@@ -125,7 +127,7 @@ func heard(p *plan.Plan, in []byte) (out []byte, secret []string, err error) {
 				continue
 			}
 			secret = append(secret, hidden(p, message)...)
-			doc, err := jsonmask.New(p, viewer, jsonmask.Limits{}).Append(nil, message)
+			doc, err := jsonmask.New(p, viewer, jsonmask.Limits{Echo: &known}).Append(nil, message)
 			message = nil
 			if errors.Is(err, jsonmask.ErrNotVisible) {
 				continue

@@ -267,7 +267,7 @@ func (o *oracle) frame(el *tree, in *plan.Node, ent *plan.Entity, whole bool) st
 		ent = in.Entity
 	}
 	n := in.Members[fold(el.name)]
-	if n == nil && !o.odd(ent, el.name) {
+	if f := ent.Fields[fold(el.name)]; n == nil && !o.odd(ent, el.name) && (f == nil || f.Field == "" || f.Effect < plan.Mask) {
 		n = in.Elements
 	}
 	if whole && n == nil && len(o.rowed) > 0 {

@@ -322,8 +322,10 @@ func (m *Masker) begin(t xml.StartElement, raw []byte) error {
 		in.ent = in.node.Entity
 	}
 	node := child(in.node, t.Name.Local)
-	if node != nil && node == in.node.Elements && personal(m.judge.Field(in.ent, []byte(t.Name.Local)), in.ent) {
-		node = nil
+	if node != nil && node == in.node.Elements { // a name that is not declared here, but may be a field's
+		if f := m.judge.Field(in.ent, []byte(t.Name.Local)); f.Effect >= plan.Mask && f.Field != "" || personal(f, in.ent) {
+			node = nil
+		}
 	}
 	if m.state == before {
 		m.state = within

@@ -3,7 +3,11 @@
 
 package xmlmask
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/crmgate/crmgate/policy/plan"
+)
 
 // A document's declaration goes out as it is written: it must hold nothing else.
 func TestNothingIsHiddenInADeclaration(t *testing.T) {
@@ -30,5 +34,15 @@ func TestAttributesOfTotals(t *testing.T) {
 		if got, _, err := run(leads(rows), in, nil); got != want || err != nil {
 			t.Errorf("%s, %v: a field beside a number is shown", got, err)
 		}
+	}
+}
+
+// Where any element is a record, one that has a restricted field's name is that field.
+func TestRecordsOfAnyNameAreNoFields(t *testing.T) {
+	e := entity()
+	p := &plan.Plan{Format: plan.XML, Fallback: e, Root: &plan.Node{Elements: &plan.Node{Elements: &plan.Node{Record: &plan.Record{Entity: e}}}}}
+	const in, want = "<r><Id>1</Id><Secret>abc</Secret><PAN>def</PAN></r>", "<r><Id>1</Id><Secret>XXXXXXXX</Secret></r>"
+	if got, _, err := run(p, in, nil); got != want || err != nil {
+		t.Errorf("%s, %v: a masked field is shown for a record", got, err)
 	}
 }
