@@ -49,7 +49,7 @@ var pageSeeds = []string{
 	"<b id=phone><table></b>secret</table></b>", "<span id=phone><div></span>secret</div></span>", "<li><ul></li>secret</ul></li>", "<p><button></p>secret</button></p>",
 	"<td><table></td>secret</table></td>", "<select><title></select><p id=phone>secret</p></title>", "<svg></math><title><p id=phone>secret</p></title></svg>",
 	"<svg><foreignObject><div></svg></div></foreignObject><title><p id=phone>secret</p></title></svg>", "<div id=pan>secret<div><table></div>x</table></div>secret</div>x",
-	"<a x href='secret' title=y>y</a><h1>secret</h2>z</h1>", "<script type=application/json>{\"Name\":[\"secret\"],\"PAN\":{\"x\":\"secret\"}}</script>", "<p title='a'>plain <b>text</b></p>",
+	"<a x href='secret' title=y>y</a><h1>secret</h2>z</h1>", "<input name=phone value='' value=secret><p class=x class=secret>y", "<script type=application/json>{\"Name\":[\"secret\"],\"PAN\":{\"x\":\"secret\"}}</script>", "<p title='a'>plain <b>text</b></p>",
 	"<div><div id=pan>secret<template></div>secret</template></div></div>", "<math><mi id=phone>secret</mi><annotation-xml encoding='text/html'><p id=phone>secret</annotation-xml></math>",
 	"<noscript><p id=phone>secret</noscript><iframe srcdoc='secret'></iframe><textarea>secret</textarea>", "<![CDATA[secret]]><?x secret?><svg><![CDATA[</svg><b id=phone>secret]]></svg>",
 }
@@ -91,7 +91,7 @@ func checkPage(t *testing.T, p *plan.Plan, body string, size int, long bool) {
 		t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
 	}
 	got = strings.TrimPrefix(got, filler)
-	for _, s := range secrets(in, p) {
+	for _, s := range append(secrets(in, p), doubled(in)...) {
 		if strings.Contains(got, s) {
 			t.Fatalf("%s is shown, %v\n%s\n%s", s, err, in, got)
 		}

@@ -40,6 +40,23 @@ func secrets(page string, p *plan.Plan) []string {
 	return hidden(doc, p, false)
 }
 
+// doubled returns the canaries of attributes that nobody reads: those of a name
+// that the tag has already.
+func doubled(page string) []string {
+	var out []string
+	for z := html.NewTokenizer(strings.NewReader(page)); z.Next() != html.ErrorToken; {
+		raw := string(z.Raw())
+		if t := z.Token(); t.Type == html.StartTagToken || t.Type == html.SelfClosingTagToken {
+			for _, c := range canaries(raw) {
+				if !slices.ContainsFunc(t.Attr, func(a html.Attribute) bool { return strings.Contains(a.Key+a.Val, c) }) && !strings.Contains(t.Data, c) {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
+}
+
 func canaries(s string) []string { return planted.FindAllString(s, -1) }
 
 // copied are the elements that a tree may hold copies of in other places.

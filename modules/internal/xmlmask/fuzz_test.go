@@ -5,12 +5,14 @@ package xmlmask
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -87,6 +89,9 @@ func check(t *testing.T, p *plan.Plan, body string, size int, long bool) {
 		if strings.Contains(got, s) {
 			t.Fatalf("%s is shown, %v\n%s\n%s", s, err, in, got)
 		}
+	}
+	if errors.Is(err, jsonmask.ErrNotVisible) && got != "" {
+		t.Fatalf("a record that is not visible is announced\n%s\n%.200s", in, got)
 	}
 	if err != nil {
 		return
