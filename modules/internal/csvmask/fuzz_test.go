@@ -175,7 +175,7 @@ func document(p *plan.Plan, choices []byte) string {
 			n += next(3) - 1
 		}
 		for i := range n {
-			out.WriteString(strings.Repeat(d, min(i, 1)) + cell(pick("canary", "u1", "U-1", "u2", "", "call 9812345670", "+91-9812345670", "Open", "Lost", "=1", "a\"canary\"", "line\ncanary", "x"+d+"y", "{\"a\":1}", " ", "Jürgen", "\\")))
+			out.WriteString(strings.Repeat(d, min(i, 1)) + cell(pick("canary", "u1", "U-1", "u2", "", "call 9812345670", "+91-9812345670", "Open", "Lost", "=1", "a\"canary\"", "call 9812345670 of \"canary\"", "line\ncanary", "x"+d+"y", "{\"a\":1}", " ", "Jürgen", "\\")))
 		}
 		out.WriteString(pick(end, end, end, end+end, ""))
 	}

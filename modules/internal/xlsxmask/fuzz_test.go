@@ -190,9 +190,15 @@ func document(choices []byte) []file {
 	for r := range 2 + next(6) {
 		rows += pick("<row>", fmt.Sprintf(`<row r="%d">`, 2*r+1))
 		explicit := strings.HasSuffix(rows, `">`)
+		gap := false
 		for c := range names {
 			at := ""
-			if explicit && next(2) == 1 {
+			if r > 0 && explicit && next(6) == 5 {
+				gap = true
+				continue
+			}
+			if explicit && (gap || next(2) == 1) {
+				gap = false
 				at = fmt.Sprintf(` r="%c%d"`, 'A'+c, 2*r+1)
 			}
 			if r == 0 {
