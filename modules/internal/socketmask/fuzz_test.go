@@ -42,6 +42,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(join([]byte{1, 3}, []byte(`{"p`), []byte{0x89, 0}, []byte{0x80, 1, '}'}), []byte("{}"), uint8(1))
 	f.Add(join(said(opText, false, "pi"), said(opPong, true, "x"), said(opMore, true, "ng"), said(opText, true, "ping ")), []byte{}, uint8(2))
 	f.Add(join([]byte{1, 1, '{'}, text(`{"owner":"u1"}`), []byte{0x80, 1, '}'}), []byte("{}"), uint8(4))
+	f.Add(join([]byte{1, 9}, []byte(`{"owner":`), text(`"u1"}`)), []byte("{}"), uint8(4))
 	f.Add(join(appendFrame(nil, opPing, []byte("9812345670")), appendFrame(nil, opPong, []byte("meera@canary.example"))), []byte("{}"), uint8(5))
 	f.Add(join(said(opText, false, "p"), said(opText, true, "ping"), said(opMore, true, "x")), []byte{}, uint8(6))
 	f.Add([]byte{0x81, 127, 0, 0, 0, 0, 0, 0, 0, 2, '{', '}', 0x88, 0}, []byte("\xEF\xBB\xBF{}"), uint8(9))
