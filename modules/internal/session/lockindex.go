@@ -14,22 +14,50 @@ import (
 // with the number of locks. It is immutable; the manager swaps it.
 type lockIndex struct {
 	size     int
-	kinds    map[TargetKind]bool
+	kinds    kinds
 	byTarget map[Target][]*Lock
 	byPrefix map[netip.Prefix][]*Lock
 	bits     [2][]int // lengths of the prefixes locked: IPv4, IPv6
 }
+
+// kinds is a set of kinds of targets: most requests meet locks of other kinds alone,
+// and look nothing up.
+type kinds uint8
+
+// kindOf returns the set of one kind; of one that nobody knows, all of them.
+func kindOf(k TargetKind) kinds {
+	switch k {
+	case Everyone:
+		return 1 << 0
+	case ByRole:
+		return 1 << 1
+	case ByGroup:
+		return 1 << 2
+	case ByUser:
+		return 1 << 3
+	case BySession:
+		return 1 << 4
+	case ByDevice:
+		return 1 << 5
+	case ByKey:
+		return 1 << 6
+	case ByIP:
+		return 1 << 7
+	}
+	return 1<<8 - 1
+}
+
+func (s kinds) has(k TargetKind) bool { return s&kindOf(k) != 0 }
 
 func newLockIndex(locks map[string]*Lock) *lockIndex {
 	x := &lockIndex{size: len(locks)}
 	if x.size == 0 {
 		return x
 	}
-	x.kinds = map[TargetKind]bool{}
 	x.byTarget = make(map[Target][]*Lock, len(locks))
 	x.byPrefix = map[netip.Prefix][]*Lock{}
 	for _, l := range locks {
-		x.kinds[l.Target.Kind] = true
+		x.kinds |= kindOf(l.Target.Kind)
 		if l.Target.Kind != ByIP {
 			x.byTarget[l.Target] = append(x.byTarget[l.Target], l)
 			continue
@@ -71,21 +99,21 @@ func (x *lockIndex) match(f *Facts, created, now time.Time) verdict {
 	x.try(&v, Target{BySession, f.SessionID}, f, created, now)
 	x.try(&v, Target{ByDevice, f.Device}, f, created, now)
 	x.try(&v, Target{ByKey, f.Key}, f, created, now)
-	if x.kinds[BySession] { // rotating is no way out of a lock
+	if x.kinds.has(BySession) { // rotating is no way out of a lock
 		for _, was := range f.Earlier {
 			x.try(&v, Target{BySession, was}, f, created, now)
 		}
 	}
-	if x.kinds[ByUser] {
+	if x.kinds.has(ByUser) {
 		x.try(&v, Target{ByUser, strings.ToLower(f.PersonID)}, f, created, now)
 		x.try(&v, Target{ByUser, strings.ToLower(f.Email)}, f, created, now)
 	}
-	if x.kinds[ByGroup] {
+	if x.kinds.has(ByGroup) {
 		for _, g := range f.Groups {
 			x.try(&v, Target{ByGroup, g}, f, created, now)
 		}
 	}
-	if x.kinds[ByIP] && f.IP.IsValid() {
+	if x.kinds.has(ByIP) && f.IP.IsValid() {
 		a := f.IP.Unmap().WithZone("")
 		for _, bits := range x.bits[familyOf(a)] {
 			p, err := a.Prefix(bits)
@@ -99,7 +127,7 @@ func (x *lockIndex) match(f *Facts, created, now time.Time) verdict {
 }
 
 func (x *lockIndex) try(v *verdict, t Target, f *Facts, created, now time.Time) {
-	if x.kinds[t.Kind] && (t.Value != "" || t.Kind == Everyone) {
+	if x.kinds.has(t.Kind) && (t.Value != "" || t.Kind == Everyone) {
 		x.judge(v, x.byTarget[t], f, created, now)
 	}
 }
