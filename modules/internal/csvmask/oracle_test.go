@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/modules/internal/echo"
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"

@@ -19,8 +19,8 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 

@@ -6,7 +6,7 @@ package jsonmask
 import (
 	"sync"
 
-	"github.com/crmgate/crmgate/modules/internal/echo"
+	"github.com/crmgate/crmgate/policy/echo"
 )
 
 // buffers are the window and the output of a masker while it reads a body. They

@@ -6,7 +6,7 @@ package jsonmask
 import (
 	"maps"
 
-	"github.com/crmgate/crmgate/modules/internal/echo"
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )

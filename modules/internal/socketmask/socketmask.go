@@ -21,8 +21,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )

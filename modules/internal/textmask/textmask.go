@@ -10,9 +10,9 @@ package textmask
 import (
 	"bytes"
 
-	"github.com/crmgate/crmgate/modules/internal/echo"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/modules/internal/textform"
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
