@@ -32,8 +32,11 @@ func cleanPart(in http.Header) http.Header {
 // is none and may hold one.
 func withoutHost(v string) string {
 	u, err := url.Parse(v)
-	if err != nil || strings.HasPrefix(u.Path, "//") || strings.ContainsAny(v, "<>,;") && strings.Contains(v, "//") {
+	if err != nil || strings.HasPrefix(u.Path, "//") || strings.HasPrefix(v, "///") || strings.ContainsAny(v, "<>,;") && strings.Contains(v, "//") {
 		return ""
+	}
+	if u.Scheme == "" && u.Host == "" {
+		return v
 	}
 	u.Scheme, u.Host, u.User, u.Opaque = "", "", nil, ""
 	return u.String()

@@ -6,6 +6,7 @@ package resource
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/textproto"
 	"net/url"
 	"regexp"
@@ -105,6 +106,8 @@ func (mt *Match) wrapped(r *Request, w *wrapped) ([]Operation, error) {
 		return nil, unreadablePart("with a path that is not in its one form")
 	}
 	sub := &Request{Method: w.method, Host: r.Host, Path: path, Header: map[string][]string{}}
+	maps.Copy(sub.Header, r.Header)
+	maps.Copy(sub.Header, w.header)
 	var err error
 	if sub.Query, err = url.ParseQuery(query); err != nil || strings.Contains(query, "#") {
 		return nil, unreadablePart("with a broken query")
@@ -113,12 +116,6 @@ func (mt *Match) wrapped(r *Request, w *wrapped) ([]Operation, error) {
 		if (&reading{m: mt.m}).credential(name) {
 			return nil, unreadablePart("with credentials of the CRM in a request")
 		}
-	}
-	for name, values := range r.Header {
-		sub.Header[name] = values
-	}
-	for name, values := range w.header {
-		sub.Header[name] = values
 	}
 	inner, err := mt.m.Match(sub)
 	if err != nil {

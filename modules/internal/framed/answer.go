@@ -218,7 +218,7 @@ func (m *Masker) fields(a *answer, length int) {
 	var clean http.Header
 	if m.Clean != nil {
 		clean = m.Clean(a.header.Clone())
-	} else if v := a.header["Content-Type"]; len(v) == 1 && (isJSON(v[0])) {
+	} else if v := a.header["Content-Type"]; len(v) == 1 && isJSON(v[0]) {
 		clean = http.Header{"Content-Type": v}
 	}
 	written := map[string]bool{}

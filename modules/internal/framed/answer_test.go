@@ -84,9 +84,11 @@ func TestAnswersInParts(t *testing.T) {
 		want string // "" for a refusal
 	}{
 		{"an answer", false, plainOK[0], plainOK[1]},
-		{"parameters, and a coding that is none", false,
+		{
+			"parameters, and a coding that is none", false,
 			"--b\r\nContent-Type: application/http; msgtype=response; version=1.1\r\nContent-Transfer-Encoding: binary\r\nContent-Length: 99\r\n\r\n" + ok + mine + last,
-			"--b\r\nContent-Type: application/http; msgtype=response; version=1.1\r\nContent-Transfer-Encoding: binary\r\n\r\n" + ok + masked + last},
+			"--b\r\nContent-Type: application/http; msgtype=response; version=1.1\r\nContent-Transfer-Encoding: binary\r\n\r\n" + ok + masked + last,
+		},
 		{"lines by LF", false, strings.ReplaceAll(plainOK[0], "\r", ""), strings.ReplaceAll(plainOK[1], "\r", "")},
 		{"two answers", false, head + ok + mine + "\r\n" + head + ok + mine + last, head + ok + masked + "\r\n" + head + ok + masked + last},
 		{"the length is made anew", false, part("HTTP/1.1 200 OK\r\ncontent-length: " + strconv.Itoa(len(mine)) + "\r\n" + kind + "\r\n" + mine), part("HTTP/1.1 200 OK\r\ncontent-length: " + strconv.Itoa(len(masked)) + "\r\n" + kind + "\r\n" + masked)},

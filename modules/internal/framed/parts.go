@@ -224,11 +224,11 @@ func (p *parts) field(m *Masker, field []byte, kind *string) (keep bool, err err
 	default:
 		return false, nil
 	}
-	if _, hits := mask.Detect(nil, []byte(value)); hits > 0 && *kind == value {
+	_, hits := mask.Detect(nil, []byte(value))
+	if hits > 0 && *kind == value {
 		return false, fmt.Errorf("%w: a type of a part that looks like personal data", ErrFrame)
-	} else {
-		return hits == 0, nil
 	}
+	return hits == 0, nil
 }
 
 // isJSON says whether a type is the one of JSON in UTF-8.
