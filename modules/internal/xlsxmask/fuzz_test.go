@@ -26,8 +26,10 @@ func plans() []*plan.Plan {
 	single.NotFound, single.MaxRows = &plan.Canned{Status: 404}, 2
 	masked.Fallback.Unknown = &plan.Treatment{Effect: plan.Mask, Mask: &mask.Func{Name: "full"}}
 	hidden.Fallback.Unknown = &plan.Treatment{Effect: plan.Hide}
-	return []*plan.Plan{leads(plan.Table{}, false), leads(plan.Table{}, true), leads(plan.Table{Empty: true}, false), where, single, masked, hidden,
-		leads(plan.Table{Columns: []string{"Id", "Secret", "PAN", "Note"}, Empty: true}, false)}
+	return []*plan.Plan{
+		leads(plan.Table{}, false), leads(plan.Table{}, true), leads(plan.Table{Empty: true}, false), where, single, masked, hidden,
+		leads(plan.Table{Columns: []string{"Id", "Secret", "PAN", "Note"}, Empty: true}, false),
+	}
 }
 
 // FuzzSheet holds what comes out of any sheet, strings and formats to the oracle,

@@ -32,8 +32,10 @@ func plans() []*plan.Plan {
 		"body": {Entity: entity(), Elements: &plan.Node{Record: rec}}, "count": {Total: "d"}, "head": {Entity: hidden},
 	}}}}
 	rowed := *list
-	rowed.Root = &plan.Node{Members: map[string]*plan.Node{"a": {Elements: &plan.Node{Record: &plan.Record{Set: "d", Entity: masked, Nested: rec.Nested,
-		Rows: &plan.Rows{Scope: plan.Own, Owner: []string{"owner", "id"}}}}, Members: map[string]*plan.Node{"count": {Total: "d"}}}}}
+	rowed.Root = &plan.Node{Members: map[string]*plan.Node{"a": {Elements: &plan.Node{Record: &plan.Record{
+		Set: "d", Entity: masked, Nested: rec.Nested,
+		Rows: &plan.Rows{Scope: plan.Own, Owner: []string{"owner", "id"}},
+	}}, Members: map[string]*plan.Node{"count": {Total: "d"}}}}}
 	where := leads(true)
 	where.Root.Members["leads"].Members["lead"].Record.Rows = &plan.Rows{Where: notLost{}}
 	return []*plan.Plan{leads(false), leads(true), where, single, {Format: plan.XML, Root: &plan.Node{}, Fallback: masked}, list, &rowed}

@@ -36,8 +36,10 @@ func (s *script) pick(of ...string) string { return of[s.next(len(of))] }
 
 var (
 	elements = strings.Fields("Lead Lead Lead Count count Phone PAN p:pan Secret Notes Props Props P P Name Value Owner Contacts Contact Fields Id body r r All n Part fields head deep Stage Stage n9812345670 SECRET")
-	textPool = []string{"canary", "x", " ", "u1", "u2", "U-1", "7", "12", "call 9812345670 now", "98123", "45670", "<![CDATA[a<b]]>", "<![CDATA[ ]]>", "&amp;&#57;", "Phone", "pan", "Secret", "Stage", "Open", "Lost",
-		"<!-- canary -->", "<?pi canary?>", "\r\n", "meera@canary.example", "]] >", "\t"}
+	textPool = []string{
+		"canary", "x", " ", "u1", "u2", "U-1", "7", "12", "call 9812345670 now", "98123", "45670", "<![CDATA[a<b]]>", "<![CDATA[ ]]>", "&amp;&#57;", "Phone", "pan", "Secret", "Stage", "Open", "Lost",
+		"<!-- canary -->", "<?pi canary?>", "\r\n", "meera@canary.example", "]] >", "\t",
+	}
 	attributes = strings.Fields("Owner id Phone PAN Secret name key value Note count n stage xml:lang xmlns:y other p9812345670")
 )
 
