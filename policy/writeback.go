@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -22,6 +23,11 @@ import (
 // by the answer could guess. So is every text that replaces one with fields of its
 // own, by somebody who does not see all fields as they are: which of them were
 // masked within it is not known here.
+//
+// A text that is searched is shown with the values masked in it that the same record
+// has in masked and hidden fields, and with some that other records of the same answer
+// had. The former is done again here; of the latter only the mask is left, so a text
+// with more masks in it than the present one has is refused.
 
 // value judges one written field against every record that is written.
 func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
@@ -36,7 +42,8 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 	given := u.Given.Value()
 	for _, id := range n.ids {
 		now, certain := p.now(n, u, id)
-		echo := rendered(shown, p.set.maskFor(shown), now, given)
+		secrets := p.secrets(n, id)
+		shownNow := rendered(shown, p.set.maskFor(shown), now, given, secrets)
 		switch {
 		case !certain:
 			return deny(FieldDenied, "%s: %s.%s may be there under another name", n.op.ID, n.entity.Name, name)
@@ -48,8 +55,8 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 				return deny(FieldDenied, "%s: %s.%s may not be filled in", n.op.ID, n.entity.Name, name)
 			}
 			out.Filled = append(out.Filled, name)
-		case shown.Effect == plan.Detect && shown.Text == nil && seenWhole(now):
-		case echo:
+		case shown.Effect == plan.Detect && shown.Text == nil && seenWhole(now, secrets) && !marked(now, given):
+		case shownNow:
 			leave++
 		default:
 			return deny(FieldDenied, "%s: %s.%s has a value that is not shown as it is", n.op.ID, n.entity.Name, name)
@@ -106,24 +113,50 @@ func (s *Set) maskFor(t *plan.Treatment) *mask.Func {
 	return s.masks[""]
 }
 
-// seenWhole says whether a text in which personal data is looked for holds none:
-// then the person sees it as it is.
-func seenWhole(v resource.Value) bool {
-	if v.Kind != '"' {
-		return v.Kind != '{' && v.Kind != '['
+// secrets are the values of a record that the person does not see as they are.
+func (p *Pending) secrets(n *need, id string) *echo.Set {
+	out, table := &echo.Set{}, n.rights.tables[n.entity.Name]
+	p.record(n.entity, id).Each(func(folded string, v resource.Value) {
+		t := table.Treat([]byte(folded))
+		switch {
+		case t.Effect < plan.Mask:
+		case v.Kind == '"':
+			out.Add([]byte(v.Text), p.set.maskFor(t), t.Effect == plan.Hide)
+		case v.Kind == '0':
+			out.AddNumber([]byte(v.Text), p.set.maskFor(t), t.Effect == plan.Hide)
+		}
+	})
+	return out
+}
+
+// seenWhole says whether a value in which personal data is looked for holds none, nor
+// one of the secrets: then the person sees it as it is.
+func seenWhole(v resource.Value, secrets *echo.Set) bool {
+	switch v.Kind {
+	case '"':
+		_, n := secrets.Search(nil, []byte(v.Text))
+		return n == 0
+	case '0':
+		digits, whole := mask.AppendWhole(nil, []byte(v.Text))
+		_, secret := secrets.AppendNumber(nil, []byte(v.Text))
+		return !secret && !(whole && mask.IsPersonal(digits))
 	}
-	_, n := mask.Detect(nil, []byte(v.Text))
-	return n == 0
+	return v.Kind != '{' && v.Kind != '['
+}
+
+// marked says whether more masks are given than there are.
+func marked(now, given resource.Value) bool {
+	return given.Kind == '"' && mask.Marks([]byte(given.Text)) > mask.Marks([]byte(now.Text))
 }
 
 // rendered says whether given is what the person is shown for the value now.
-func rendered(t *plan.Treatment, m *mask.Func, now, given resource.Value) bool {
+func rendered(t *plan.Treatment, m *mask.Func, now, given resource.Value, secrets *echo.Set) bool {
 	switch t.Effect {
 	case plan.Detect:
 		if now.Kind != '"' || given.Kind != '"' {
 			return false
 		}
-		out, _ := mask.Detect(nil, []byte(now.Text))
+		out, _ := secrets.Search(nil, []byte(now.Text))
 		return string(out) == given.Text
 	case plan.Mask:
 	default:

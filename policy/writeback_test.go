@@ -68,6 +68,13 @@ func TestWriteBack(t *testing.T) {
 		"a document where nothing was":      {`{"Extra":"{}"}`, map[string]resource.Value{"Extra": null}, Allowed, ""},
 		"two names of one field":            {`{"Phone":"+91XXXXXX3210","Mobile":"2"}`, map[string]resource.Value{"Phone": full, "Mobile": full}, FieldDenied, ""},
 		"there is no such lead":             {`{"Phone":"x"}`, nil, FieldDenied, ""},
+		"a text with a masked value in it":  {`{"Notes":"new"}`, map[string]resource.Value{"Notes": text("ask Rao Traders"), "mx_PAN": text("Rao Traders")}, FieldDenied, ""},
+		"that text with the value masked":   {`{"Notes":"ask XXXXXXXX"}`, map[string]resource.Value{"Notes": text("ask Rao Traders"), "mx_PAN": text("Rao Traders")}, Allowed, `{}`},
+		"a mask of another record's value":  {`{"Notes":"ask XXXXXXXX, then call"}`, map[string]resource.Value{"Notes": text("ask Rao Traders")}, FieldDenied, ""},
+		"a mask that was there before":      {`{"Notes":"XXXX asked"}`, map[string]resource.Value{"Notes": text("XXXX")}, Allowed, ""},
+		"a number nobody declared":          {`{"mx_New":1}`, map[string]resource.Value{"mx_New": {Kind: '0', Text: "9876543210"}}, FieldDenied, ""},
+		"a number that is a masked one":     {`{"mx_New":1}`, map[string]resource.Value{"mx_New": {Kind: '0', Text: "7654321"}, "mx_PAN": {Kind: '0', Text: "7654321"}}, FieldDenied, ""},
+		"a number that is an amount":        {`{"mx_New":1}`, map[string]resource.Value{"mx_New": {Kind: '0', Text: "250000"}}, Allowed, ""},
 		"a field nobody declared, empty":    {`{"mx_New":"x"}`, map[string]resource.Value{"mx_New": {Kind: '"'}}, Allowed, ""},
 		"a field nobody declared, absent":   {`{"mx_New":"x"}`, map[string]resource.Value{}, FieldDenied, ""}, // it may be another name of a masked one
 		"a field nobody declared, personal": {`{"mx_New":"x"}`, map[string]resource.Value{"mx_New": full}, FieldDenied, ""},

@@ -165,13 +165,17 @@ func (s *Set) number(run []byte) int {
 	return best
 }
 
-// AppendMasked appends what the value of a find is shown as. It implements mask.Known.
+// AppendMasked appends what the value of a find is shown as within a text: its own
+// masked form where everybody sees that it is one, mask.FullText otherwise. It
+// implements mask.Known.
 func (s *Set) AppendMasked(dst []byte, value int) []byte {
-	e := &s.entries[value]
-	if e.hidden {
-		return append(dst, mask.FullText...)
+	e, n := &s.entries[value], len(dst)
+	if !e.hidden {
+		if dst = e.mask.AppendBytes(dst, s.original(e)); mask.Marks(dst[n:]) > 0 {
+			return dst
+		}
 	}
-	return e.mask.AppendBytes(dst, s.original(e))
+	return append(dst[:n], mask.FullText...)
 }
 
 // Search is mask.Detect that finds the values of the set as well.

@@ -27,6 +27,20 @@ type Known interface {
 	AppendMasked(dst []byte, value int) []byte
 }
 
+// Marks counts the places of a text that everybody takes for a mask: runs of four X or
+// more. It is how a mask is known that somebody writes back into a text.
+func Marks(text []byte) int {
+	n, run := 0, 0
+	for _, c := range text {
+		if c != 'X' {
+			run = 0
+		} else if run++; run == 4 {
+			n++
+		}
+	}
+	return n
+}
+
 // Search is Detect that looks for known values as well, which may be nil. Each is
 // replaced by its own masked form; stretches that overlap are replaced as one, by
 // the form of what covers all of it, or by FullText.

@@ -235,6 +235,13 @@ type Record struct {
 // not have it.
 func (r *Record) Get(wire string) Value { return r.values[Fold(wire)] }
 
+// Each calls f for every value of the record by its folded wire name, in no order.
+func (r *Record) Each(f func(folded string, v Value)) {
+	for folded, v := range r.values {
+		f(folded, v)
+	}
+}
+
 // Is reports whether the record has the id, under any of the names ids have.
 func (r *Record) Is(id string, fold func(string) string) bool {
 	for _, name := range r.Entity.ID {

@@ -3,7 +3,7 @@
 
 package jsonmask
 
-import "github.com/crmgate/crmgate/modules/internal/echo"
+import "github.com/crmgate/crmgate/policy/echo"
 
 // Limits bounds what one body may make the masker hold. Zero members take the
 // default; a body beyond a limit is refused with a *LimitError.
