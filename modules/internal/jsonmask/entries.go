@@ -16,10 +16,10 @@ type entry struct {
 	next  *entry // the one that followed last time
 	gate  uint32 // the stamp of a name that a run may pass over, else shut
 	quick quick
-	slot  slot
 	veil  *mask.Func // masks plain text, which stays plain; nil where nothing does
 	stamp *uint32    // number of the object that has the name, or a spelling of it
-	raw   []byte     // the name as written, quotes and colon included
+	slot  slot
+	raw   []byte // the name as written, quotes and colon included
 }
 
 // shut is a gate that no run passes.
@@ -50,12 +50,25 @@ func (s *shape) enter(sl slot) *entry {
 	return m
 }
 
+// keep keeps text, and more behind it, for as long as s is there.
+func (s *shape) keep(text []byte, more string) []byte {
+	n := len(s.letters)
+	if size := len(text) + len(more); size > cap(s.letters)-n {
+		s.letters, n = make([]byte, 0, max(size, min(2048, 256+2*n))), 0
+	}
+	s.letters = append(append(s.letters, text...), more...)
+	return s.letters[n:len(s.letters):len(s.letters)]
+}
+
 // upcoming is the entry that is foreseen to come next; nil where there is none.
-func (s *shape) upcoming() *entry {
-	if s.last == nil {
+func (s *shape) upcoming() *entry { return s.behind(s.last) }
+
+// behind is the entry that is foreseen to come behind last.
+func (s *shape) behind(last *entry) *entry {
+	if last == nil {
 		return s.first
 	}
-	return s.last.next
+	return last.next
 }
 
 // follow notes that m came now.
@@ -72,9 +85,9 @@ func (s *shape) follow(m *entry) {
 // on, all of it where the name is the first of its object.
 func (s *shape) stood(text []byte, lead int, first bool) {
 	if first {
-		s.opens.set(text)
+		s.opens.set(text, s)
 		s.opener = s.last
 	} else {
-		s.last.glue.set(text[lead:])
+		s.last.glue.set(text[lead:], s)
 	}
 }

@@ -74,7 +74,7 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entr
 			end, n, last, m, sure = s.rush(w, end, n, last, m, least)
 		}
 		if !sure {
-			m = w.ahead(end, m)
+			m = w.ahead(end, s.behind(last))
 		}
 		if m == nil || n >= w.lim.Members {
 			m = nil
@@ -109,7 +109,7 @@ func (w *walker) glidePairs(s *shape, end int, floor plan.Effect) int {
 	for {
 		end, last, m, sure = s.rushPairs(w, end, last, m, least)
 		if !sure {
-			if m = w.ahead(end, m); m == nil {
+			if m = w.ahead(end, s.behind(last)); m == nil {
 				break
 			}
 		}
@@ -166,8 +166,8 @@ func (w *walker) quickly(lead, v, brace int, m *entry) int {
 		if w.echoing {
 			w.secret(v, end+1, m.slot.treat, false)
 		}
-		w.out = append(w.out, w.in[w.from:v+1]...)
-		w.out = m.veil.AppendBytes(w.out, w.in[v+1:end])
+		out := append(w.out, w.in[w.from:v+1]...)
+		w.out = m.veil.AppendBytes(out, w.in[v+1:end])
 		w.from = end
 	}
 	return behind
@@ -195,7 +195,8 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 		return -1
 	}
 	if in[v] == '"' {
-		if end := w.plain(v + 1); end < len(in) && in[end] == '"' {
+		end := w.plain(v + 1)
+		if end < len(in) && in[end] == '"' {
 			if (q == searches || q == copies && least == searches) && w.hinted(v+1, end) && !harmless(in[v+1:end]) {
 				return -1
 			}
@@ -204,7 +205,13 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 		if q == masks || q == searches || q == copies && least == searches {
 			return -1
 		}
-	} else if c := in[v]; c <= ' ' || c == '{' || c == '[' || q == masks && c != 'n' {
+		end, _, err := w.strFrom(end)
+		if err != nil {
+			return -1
+		}
+		return end
+	}
+	if c := in[v]; c <= ' ' || c == '{' || c == '[' || q == masks && c != 'n' {
 		return -1
 	}
 	end, err := w.scalar(v)
@@ -265,7 +272,7 @@ func (w *walker) learnPair(s *shape, lead []byte, sl slot) {
 		w.learned++
 		m = s.enter(sl)
 		m.stamp = &m.gate
-		m.glue.set(append([]byte{','}, lead...))
+		m.glue.set(append([]byte{','}, lead...), s)
 		s.index[string(lead)] = m
 	}
 	s.follow(m)

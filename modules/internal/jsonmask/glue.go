@@ -34,12 +34,18 @@ type glue struct {
 // contradict each other, so that no bytes are equal to it.
 var nowhere = glue{head: 0, tail: 1, used: ^uint64(0)}
 
-// set keeps text. Text that is too long leaves the glue as it is.
-func (g *glue) set(text []byte) {
+// set keeps text, where it does not fit with the letters of s. Text that is too long
+// leaves the glue as it is.
+func (g *glue) set(text []byte, s *shape) {
 	if len(text) == 0 || len(text) > maxGlue || bytes.Equal(g.text, text) {
 		return
 	}
-	kept := append(g.text[:0], text...)
+	var kept []byte
+	if len(text) <= cap(g.text) {
+		kept = append(g.text[:0], text...)
+	} else {
+		kept = s.keep(text, "")
+	}
 	*g = nowhere
 	g.text = kept
 	n := len(text)

@@ -281,7 +281,10 @@ func (m *Masker) compact() {
 func (m *Masker) commit() {
 	next := 0
 	for _, e := range m.events {
-		if next >= len(m.tallies) || m.tallies[next].treat != e.treat {
+		if next == len(m.tallies) {
+			next = 0
+		}
+		if len(m.tallies) == 0 || m.tallies[next].treat != e.treat {
 			k, ok := m.tally[e.treat]
 			if !ok {
 				k = len(m.tallies)

@@ -6,6 +6,7 @@ package jsonmask
 import (
 	"errors"
 	"math/bits"
+	"slices"
 
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -97,7 +98,7 @@ func (m *Masker) recordOf(v int, l *list) (int, error) {
 	w.recs = append(w.recs, owner{rec: l.rec, vals: len(w.vals)})
 	w.openScope()
 	e := env{ent: l.ent, rec: len(w.recs) - 1}
-	if l.shape == nil || !w.has(l.shape) {
+	if l.shape == nil || !slices.Contains(w.shapes[w.depth], l.shape) { // forgotten for others
 		l.shape = w.shapeFor(table{kind: recordTable, ent: l.ent, rec: l.rec})
 	} else {
 		l.shape.begin()
@@ -116,16 +117,6 @@ func (m *Masker) recordOf(v int, l *list) (int, error) {
 		return v, err
 	}
 	return w.onward(s, v, end, n, e)
-}
-
-// has reports whether s is still among the shapes of the present depth.
-func (w *walker) has(s *shape) bool {
-	for _, o := range w.shapes[w.depth] {
-		if o == s {
-			return true
-		}
-	}
-	return false
 }
 
 // open passes over the brace, the name and the value that an object begins with at v

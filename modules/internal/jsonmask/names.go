@@ -169,20 +169,21 @@ const (
 // It also finds duplicate names: each name, or each group of spellings where
 // the slot says so, has a stamp that the object at hand marks.
 type shape struct {
-	table  table
-	learn  bool
-	size   int                // entries learned
-	room   []entry            // those not yet given to a name
-	newest *entry             // the last that was
-	index  map[string]*entry  // decoded name → entry
-	groups map[string]*uint32 // folded name → stamp
-	stamps []uint32           // those not yet given to a name
-	all    [][]uint32
-	object uint32 // number of the object at hand; what its stamps read
-	last   *entry // of the name before, nil for none
-	known  bool   // the name read last is an entry
-	first  *entry // the last object started with
-	rest   map[string]struct{}
+	table   table
+	learn   bool
+	size    int                // entries learned
+	room    []entry            // those not yet given to a name
+	newest  *entry             // the last that was
+	letters []byte             // of names and glues
+	index   map[string]*entry  // decoded name → entry
+	groups  map[string]*uint32 // folded name → stamp
+	stamps  []uint32           // those not yet given to a name
+	all     [][]uint32
+	object  uint32 // number of the object at hand; what its stamps read
+	last    *entry // of the name before, nil for none
+	known   bool   // the name read last is an entry
+	first   *entry // the last object started with
+	rest    map[string]struct{}
 
 	opens  glue   // what an object began with, up to its first value
 	opener *entry // the name in it
@@ -310,7 +311,7 @@ func (s *shape) readName(w *walker, i int) (slot, int, error) {
 	}
 	if s.learn && s.size < maxLearned && w.learned < maxLearnedAll && len(name) <= maxLearnedName {
 		w.learned++
-		m := s.add(sl, w.in[i:end], string(name), string(w.fold))
+		m := s.add(sl, w.in[i:end], string(name), w.fold)
 		if !sl.folded {
 			err = s.mark(w, i, m.stamp)
 		}
@@ -340,12 +341,12 @@ func (s *shape) stamp() *uint32 {
 }
 
 // add learns a name.
-func (s *shape) add(sl slot, raw []byte, name, folded string) *entry {
+func (s *shape) add(sl slot, raw []byte, name string, folded []byte) *entry {
 	m := s.enter(sl)
-	m.raw = append(slices.Clone(raw), ':')
+	m.raw = s.keep(raw, ":")
 	switch {
 	case sl.folded:
-		m.stamp, m.gate = s.groups[folded], shut
+		m.stamp, m.gate = s.groups[string(folded)], shut
 	case m.gate == shut:
 		m.stamp = s.stamp()
 	default:

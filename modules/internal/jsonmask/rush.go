@@ -18,13 +18,17 @@ import (
 // one comparison says that a name is of that kind and has not come before.
 
 func (s *shape) rush(w *walker, end, n int, last, m *entry, least quick) (int, int, *entry, *entry, bool) {
-	sure := false
-	in, ends, hints := w.in, w.ends, w.hints
+	sure, tries := false, 0
+	in, ends := w.in, w.ends
 	object := s.object
 	for m != nil && end <= len(in)-glueReach {
 		here := (*[glueReach]byte)(in[end:])
 		if m.glue.ends(here) != 0 || m.glue.size > 16 && (m.glue.middle(here) != 0 || m.glue.size > 32 && m.glue.core(here) != 0) {
-			break
+			if tries++; tries == maxTries || here[0] != ',' {
+				break
+			}
+			m = m.next
+			continue
 		}
 		sure = true
 		if m.gate >= object {
@@ -39,7 +43,7 @@ func (s *shape) rush(w *walker, end, n int, last, m *entry, least quick) (int, i
 				break
 			}
 			text := bits.TrailingZeros64(x)
-			if m.quick|least != copies && text >= shortest && hints.touch(i, x) {
+			if m.quick|least != copies && text >= shortest && w.hints.touch(i, x) {
 				break
 			}
 			if i += text; uint(i) >= uint(len(in)) || in[i] != '"' {
@@ -71,19 +75,23 @@ func (s *shape) rush(w *walker, end, n int, last, m *entry, least quick) (int, i
 		m.gate = object
 		end = i
 		n++
-		sure = false
+		sure, tries = false, 0
 		last, m = m, m.next
 	}
 	return end, n, last, m, sure
 }
 
 func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int, *entry, *entry, bool) {
-	sure := false
-	in, ends, hints := w.in, w.ends, w.hints
+	sure, tries := false, 0
+	in, ends := w.in, w.ends
 	for m != nil && end <= len(in)-glueReach {
 		here := (*[glueReach]byte)(in[end:])
 		if m.glue.ends(here) != 0 || m.glue.size > 16 && (m.glue.middle(here) != 0 || m.glue.size > 32 && m.glue.core(here) != 0) {
-			break
+			if tries++; tries == maxTries || here[0] != ',' {
+				break
+			}
+			m = m.next
+			continue
 		}
 		sure = true
 		if m.gate != 0 {
@@ -98,7 +106,7 @@ func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int,
 				break
 			}
 			text := bits.TrailingZeros64(x)
-			if m.quick|least != copies && text >= shortest && hints.touch(i, x) {
+			if m.quick|least != copies && text >= shortest && w.hints.touch(i, x) {
 				break
 			}
 			if i += text; uint(i) >= uint(len(in)) || in[i] != '"' {
@@ -131,7 +139,7 @@ func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int,
 			break
 		}
 		end = i + 1
-		sure = false
+		sure, tries = false, 0
 		last, m = m, m.next
 	}
 	return end, last, m, sure

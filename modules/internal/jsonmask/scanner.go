@@ -107,6 +107,10 @@ func (s *scanner) strFrom(i int) (end int, escaped bool, err error) {
 			return i + 1, escaped, nil
 		case c == '\\':
 			escaped = true
+			if i+1 < len(in) && short[in[i+1]] {
+				i = s.plain(i + 2)
+				continue
+			}
 			if i, err = s.escape(i); err != nil {
 				return i, escaped, err
 			}
@@ -127,6 +131,9 @@ func (s *scanner) strFrom(i int) (end int, escaped bool, err error) {
 	}
 	return i, escaped, s.short()
 }
+
+// short are the bytes that are an escape sequence behind a backslash.
+var short = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
 // escape reads the escape sequence at i, both halves of a surrogate pair.
 func (s *scanner) escape(i int) (int, error) {
