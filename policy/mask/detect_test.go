@@ -73,10 +73,11 @@ func FuzzDetect(f *testing.F) {
 		if n > 0 && !bytes.Contains(got, []byte(FullText)) {
 			t.Fatalf("%d found in %q, none replaced in %q", n, s, got)
 		}
-		canary := "9876543210"
-		got, _ = Detect(nil, []byte(s+"\n"+canary+"\n"+s))
-		if strings.Contains(string(got), "\n"+canary+"\n") {
-			t.Fatalf("the number between %q is shown", s)
+		for _, canary := range []string{"9876543210", "+91 98765-43210", "(022) 2345-6789", "asha.rao@example.co.in", "ABCPE1234F", "4111111111111111", "2345 6789 0124", "m=asha%40example.in"} {
+			got, _ = Detect(nil, []byte(s+"\n"+canary+"\n"+s))
+			if strings.Contains(string(got), "\n"+canary+"\n") {
+				t.Fatalf("%s between %q is shown", canary, s)
+			}
 		}
 	})
 }
