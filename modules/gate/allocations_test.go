@@ -1,6 +1,10 @@
 // SPDX-FileCopyrightText: The crmgate authors
 // SPDX-License-Identifier: Apache-2.0
 
+// The race detector allocates, and keeps nothing in pools.
+
+//go:build !race
+
 package gate
 
 import (
