@@ -118,7 +118,7 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	}
 	e := &s.entries[k]
 	e.mask, e.start, e.size, e.whole, e.hidden, e.cut = f, uint32(len(s.text)), uint16(len(text)), whole, hidden, cut
-	e.number = !cut && (digit(text[len(text)-1]) || text[len(text)-1] == ')') && mask.IsNumber(text)
+	e.number = !cut && mask.IsNumber(text)
 	e.at = s.rarest(text)
 	e.window = windowAt(text, int(e.at))
 	s.text = append(s.text, text...)
