@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -70,6 +71,13 @@ func check(t *testing.T, p *plan.Plan, body string, size int) {
 	slow, _, slowErr := run(p, in, func(r io.Reader) io.Reader { return &pieces{r, size} })
 	if got != slow || (err == nil) != (slowErr == nil) {
 		t.Fatalf("in pieces another answer comes out:\n%q, %v\n%q, %v", got, err, slow, slowErr)
+	}
+	cut := len(in) * size % (len(in) + 1)
+	broken, _, brokenErr := run(p, in, func(io.Reader) io.Reader {
+		return io.MultiReader(strings.NewReader(in[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	})
+	if brokenErr == nil || !strings.HasPrefix(got, broken) {
+		t.Fatalf("of a source that fails after %d bytes comes %q, %v\n%s\n%q", cut, broken, brokenErr, in, got)
 	}
 	if p.Format == plan.Multipart {
 		for _, s := range secrets(in) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"golang.org/x/net/html"
 
@@ -95,6 +96,13 @@ func checkPage(t *testing.T, p *plan.Plan, body string, size int, long bool) {
 		if strings.Contains(got, s) {
 			t.Fatalf("%s is shown, %v\n%s\n%s", s, err, in, got)
 		}
+	}
+	cut := len(in) * size % (len(in) + 1)
+	broken, brokenErr := runPlan(p, in, func(io.Reader) io.Reader {
+		return io.MultiReader(strings.NewReader(in[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	})
+	if !long && (brokenErr == nil || !strings.HasPrefix(got, broken)) {
+		t.Fatalf("of a source that fails after %d bytes comes %q, %v\n%s\n%q", cut, broken, brokenErr, in, got)
 	}
 	if err != nil {
 		return

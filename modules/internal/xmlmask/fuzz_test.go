@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
@@ -91,6 +92,13 @@ func check(t *testing.T, p *plan.Plan, body string, size int, long bool) {
 		if strings.Contains(got, s) {
 			t.Fatalf("%s is shown, %v\n%s\n%s", s, err, in, got)
 		}
+	}
+	cut := len(in) * size % (len(in) + 1)
+	broken, _, brokenErr := run(p, in, func(io.Reader) io.Reader {
+		return io.MultiReader(strings.NewReader(in[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
+	})
+	if filler == "" && (brokenErr == nil || !strings.HasPrefix(got, broken)) {
+		t.Fatalf("of a source that fails after %d bytes comes %q, %v\n%s\n%q", cut, broken, brokenErr, in, got)
 	}
 	if errors.Is(err, jsonmask.ErrNotVisible) && got != "" {
 		t.Fatalf("a record that is not visible is announced\n%s\n%.200s", in, got)
