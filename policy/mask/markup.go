@@ -31,8 +31,8 @@ func (s *scratch) strip(text []byte) bool {
 	changed := false
 	for i := 0; i < len(text); {
 		n := 1
-		switch c := text[i]; {
-		case c == '<':
+		switch text[i] {
+		case '<':
 			if n = tagLen(text[i:]); n == 0 {
 				n = 1
 				break
@@ -43,7 +43,7 @@ func (s *scratch) strip(text []byte) bool {
 			}
 			i += n
 			continue
-		case c == '&':
+		case '&':
 			if chars, n := reference(text[i:]); n > 0 {
 				changed = true
 				for k := range len(chars) {

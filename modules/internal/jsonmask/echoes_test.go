@@ -45,8 +45,10 @@ func TestEchoes(t *testing.T) {
 		{"what is shown by its name", `[{"who":"Meera Nair","plain":"Meera Nair"}]`, `[{"who":"` + x + `","plain":"Meera Nair"}]`},
 		{"a document in a text", `[{"doc":"{\"who\":\"Meera Nair\",\"n\":\"Meera Nair\"}","n":"Meera Nair"}]`, `[{"doc":"{\"who\":\"` + x + `\",\"n\":\"` + x + `\"}","n":"` + x + `"}]`},
 		{"a text in a document", `[{"doc":"{\"n\":\"by \\u004deera Nair\"}","who":"Meera Nair"}]`, `[{"doc":"{\"n\":\"by ` + x + `\"}","who":"` + x + `"}]`},
-		{"pairs, either order", `[{"list":[{"Attribute":"n","Value":"Meera Nair"},{"Value":"Meera Nair","Attribute":"who"},{"Attribute":"secret","Value":"Kestrel Ltd"},{"Attribute":"m","Value":"Kestrel Ltd"}]}]`,
-			`[{"list":[{"Attribute":"n","Value":"` + x + `"},{"Value":"` + x + `","Attribute":"who"},{"Attribute":"m","Value":"` + x + `"}]}]`},
+		{
+			"pairs, either order", `[{"list":[{"Attribute":"n","Value":"Meera Nair"},{"Value":"Meera Nair","Attribute":"who"},{"Attribute":"secret","Value":"Kestrel Ltd"},{"Attribute":"m","Value":"Kestrel Ltd"}]}]`,
+			`[{"list":[{"Attribute":"n","Value":"` + x + `"},{"Value":"` + x + `","Attribute":"who"},{"Attribute":"m","Value":"` + x + `"}]}]`,
+		},
 		{"escapes", `[{"who":"Meera \"M\" Nair","n":"a\nMeera \u0022M\u0022 Nair"}]`, `[{"who":"` + x + `","n":"a\n` + x + `"}]`},
 		{"short values", `[{"who":"Meera","n":"Meera"}]`, `[{"who":"` + x + `","n":"Meera"}]`},
 		{"a number in another exponent", `[{"sum":98100000,"n":981e5}]`, `[{"sum":98100000,"n":98100000}]`},

@@ -31,8 +31,10 @@ type generator struct {
 
 var (
 	genNames = []string{"Phone", "phone", "PAN", "Notes", "Owner_Id", "OwnerId", "Leads", "Total", "Attribute", "Value", "Sub", "Name", "Status", "x", "Doc", "9876543210", "é", "mx_A"}
-	genTexts = []string{"", "u1", "{U-1}", "u2", "u3", "hello", "call 98765 43210", "+919876543210", "Phone", "PAN", "Owner Id", "Notes", "Doc", "é\"\\\n\u2028", "2024-01-02", "asha@example.in", "3", `{"Phone":"+919876543210","x":[1]}`, `{"Phone":"a","Phone":"b"}`, `{"Doc":"{\"Phone\":\"1234567\"}"}`, "{next}Id{=}u1", "[1,",
-		"Meera Nair", "met MEERA NAIR.", "xMeera Nair", "<b>Meera</b> Nair", "Meera\\Nair \"x\"", "a Meera\\nair \"X\"", "TWVlcmEgTmFpciBub3cuIQ==", "no 7654321", "765-4321", "ref45678.9"}
+	genTexts = []string{
+		"", "u1", "{U-1}", "u2", "u3", "hello", "call 98765 43210", "+919876543210", "Phone", "PAN", "Owner Id", "Notes", "Doc", "é\"\\\n\u2028", "2024-01-02", "asha@example.in", "3", `{"Phone":"+919876543210","x":[1]}`, `{"Phone":"a","Phone":"b"}`, `{"Doc":"{\"Phone\":\"1234567\"}"}`, "{next}Id{=}u1", "[1,",
+		"Meera Nair", "met MEERA NAIR.", "xMeera Nair", "<b>Meera</b> Nair", "Meera\\Nair \"x\"", "a Meera\\nair \"X\"", "TWVlcmEgTmFpciBub3cuIQ==", "no 7654321", "765-4321", "ref45678.9",
+	}
 	genValues = []string{"0", "-1.5e3", "9007199254740993", "9876543210", "true", "false", "null", "45678.9", "12", "7654321", "7.654321e6", "-7654321.0", "1e9", "4111111111111111"}
 )
 
