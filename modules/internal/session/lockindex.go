@@ -14,56 +14,51 @@ import (
 // with the number of locks. It is immutable; the manager swaps it.
 type lockIndex struct {
 	size     int
-	kinds    kinds
-	byTarget map[Target][]*Lock
+	byValue  [kinds]map[string][]*Lock // of each kind; nil where there are none: then nothing is looked up
 	byPrefix map[netip.Prefix][]*Lock
 	bits     [2][]int // lengths of the prefixes locked: IPv4, IPv6
 }
 
-// kinds is a set of kinds of targets: most requests meet locks of other kinds alone,
-// and look nothing up.
-type kinds uint8
+// kinds is how many kinds of targets byValue knows.
+const kinds = 7
 
-// kindOf returns the set of one kind; of one that nobody knows, all of them.
-func kindOf(k TargetKind) kinds {
+// kindOf returns a kind's place in byValue; locks of addresses have none.
+func kindOf(k TargetKind) int {
 	switch k {
 	case Everyone:
-		return 1 << 0
+		return 0
 	case ByRole:
-		return 1 << 1
+		return 1
 	case ByGroup:
-		return 1 << 2
+		return 2
 	case ByUser:
-		return 1 << 3
+		return 3
 	case BySession:
-		return 1 << 4
+		return 4
 	case ByDevice:
-		return 1 << 5
+		return 5
 	case ByKey:
-		return 1 << 6
-	case ByIP:
-		return 1 << 7
+		return 6
 	}
-	return 1<<8 - 1
+	return -1
 }
-
-func (s kinds) has(k TargetKind) bool { return s&kindOf(k) != 0 }
 
 func newLockIndex(locks map[string]*Lock) *lockIndex {
 	x := &lockIndex{size: len(locks)}
 	if x.size == 0 {
 		return x
 	}
-	x.byTarget = make(map[Target][]*Lock, len(locks))
 	x.byPrefix = map[netip.Prefix][]*Lock{}
 	for _, l := range locks {
-		x.kinds |= kindOf(l.Target.Kind)
-		if l.Target.Kind != ByIP {
-			x.byTarget[l.Target] = append(x.byTarget[l.Target], l)
+		if i := kindOf(l.Target.Kind); i >= 0 {
+			if x.byValue[i] == nil {
+				x.byValue[i] = map[string][]*Lock{}
+			}
+			x.byValue[i][l.Target.Value] = append(x.byValue[i][l.Target.Value], l)
 			continue
 		}
 		p, err := parsePrefix(l.Target.Value)
-		if err != nil {
+		if err != nil || l.Target.Kind != ByIP {
 			continue // normal() has refused it before
 		}
 		x.byPrefix[p] = append(x.byPrefix[p], l)
@@ -94,26 +89,22 @@ func (x *lockIndex) match(f *Facts, created, now time.Time) verdict {
 	if x.size == 0 {
 		return v
 	}
-	x.try(&v, Target{Kind: Everyone}, f, created, now)
-	x.try(&v, Target{ByRole, f.Role}, f, created, now)
-	x.try(&v, Target{BySession, f.SessionID}, f, created, now)
-	x.try(&v, Target{ByDevice, f.Device}, f, created, now)
-	x.try(&v, Target{ByKey, f.Key}, f, created, now)
-	if x.kinds.has(BySession) { // rotating is no way out of a lock
-		for _, was := range f.Earlier {
-			x.try(&v, Target{BySession, was}, f, created, now)
-		}
+	x.try(&v, Everyone, "", f, created, now)
+	x.try(&v, ByRole, f.Role, f, created, now)
+	x.try(&v, BySession, f.SessionID, f, created, now)
+	x.try(&v, ByDevice, f.Device, f, created, now)
+	x.try(&v, ByKey, f.Key, f, created, now)
+	for _, was := range f.Earlier { // rotating is no way out of a lock
+		x.try(&v, BySession, was, f, created, now)
 	}
-	if x.kinds.has(ByUser) {
-		x.try(&v, Target{ByUser, strings.ToLower(f.PersonID)}, f, created, now)
-		x.try(&v, Target{ByUser, strings.ToLower(f.Email)}, f, created, now)
+	if x.byValue[kindOf(ByUser)] != nil {
+		x.try(&v, ByUser, strings.ToLower(f.PersonID), f, created, now)
+		x.try(&v, ByUser, strings.ToLower(f.Email), f, created, now)
 	}
-	if x.kinds.has(ByGroup) {
-		for _, g := range f.Groups {
-			x.try(&v, Target{ByGroup, g}, f, created, now)
-		}
+	for _, g := range f.Groups {
+		x.try(&v, ByGroup, g, f, created, now)
 	}
-	if x.kinds.has(ByIP) && f.IP.IsValid() {
+	if len(x.byPrefix) > 0 && f.IP.IsValid() {
 		a := f.IP.Unmap().WithZone("")
 		for _, bits := range x.bits[familyOf(a)] {
 			p, err := a.Prefix(bits)
@@ -126,9 +117,9 @@ func (x *lockIndex) match(f *Facts, created, now time.Time) verdict {
 	return v
 }
 
-func (x *lockIndex) try(v *verdict, t Target, f *Facts, created, now time.Time) {
-	if x.kinds.has(t.Kind) && (t.Value != "" || t.Kind == Everyone) {
-		x.judge(v, x.byTarget[t], f, created, now)
+func (x *lockIndex) try(v *verdict, k TargetKind, value string, f *Facts, created, now time.Time) {
+	if locks := x.byValue[kindOf(k)]; locks != nil && (value != "" || k == Everyone) {
+		x.judge(v, locks[value], f, created, now)
 	}
 }
 
