@@ -121,9 +121,14 @@ func AppendWhole(dst, raw []byte) (out []byte, ok bool) {
 }
 
 // IsPersonal reports whether a whole number, by its digits, is one that Detect would
-// find as text, from ten digits on: shorter ones are more often amounts.
+// find as text, from ten digits on: shorter ones are more often amounts. Ten or
+// thirteen digits that begin with 1 are the time of day in programs, in seconds or
+// milliseconds since 1970, and hardly anybody's number.
 func IsPersonal(digits []byte) bool {
 	if len(digits) < telling || len(digits) > 19 {
+		return false
+	}
+	if digits[0] == '1' && (len(digits) == 10 || len(digits) == 13) {
 		return false
 	}
 	r := run{span: span{0, len(digits)}, digits: digits, count: len(digits), groups: 1, first: len(digits), last: len(digits)}

@@ -104,6 +104,7 @@ func TestIsPersonal(t *testing.T) {
 	for in, want := range map[string]bool{
 		"981234567": false, "9812345670": true, "919812345670": true, "123456789012345": true, "9007199254740993": false,
 		"4111111111111111": true, "41111111111111111111": false,
+		"1763785170": false, "1763785170123": false, "17637851701": true, "2763785170": true, // a time in seconds, in milliseconds, and numbers that are none
 	} {
 		if IsPersonal([]byte(in)) != want {
 			t.Errorf("%s: %v", in, !want)
