@@ -6,6 +6,7 @@ package upstream
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -104,7 +105,7 @@ const ours = "Cookie, Authorization"
 // vary adds a value, in a list of its own, to what an answer varies by.
 func vary(h http.Header, ours []string) {
 	if was := h["Vary"]; len(was) > 0 {
-		ours = append(was[:len(was):len(was)], ours...)
+		ours = append(slices.Clip(was), ours...)
 	}
 	h["Vary"] = ours
 }
