@@ -343,6 +343,9 @@ func (o *oracle) pair(el *tree, p *plan.Pairs, ent *plan.Entity) string {
 			t = f
 		}
 	}
+	if own := ent.Fields[fold(el.name)]; own != nil && own.Field != "" && own.Effect > t.Effect {
+		t = own
+	}
 	if t.Effect == plan.Hide {
 		return ""
 	}

@@ -60,7 +60,8 @@ func (u *emitter) pairs(el *element, p *plan.Pairs, ent *plan.Entity) error {
 }
 
 // pair rewrites one pair. One without a name that can be read is masked as a
-// whole; of several names the strictest counts.
+// whole; of several names the strictest counts, that of the element among them where
+// it is a field's.
 func (u *emitter) pair(el *element, p *plan.Pairs, ent *plan.Entity) error {
 	names, _ := pairOf(el, p)
 	t := textmask.Full
@@ -68,6 +69,9 @@ func (u *emitter) pair(el *element, p *plan.Pairs, ent *plan.Entity) error {
 		if f := u.m.judge.Field(ent, bytes.TrimSpace(name)); i == 0 || f.Effect > t.Effect {
 			t = f
 		}
+	}
+	if own := u.m.judge.Field(ent, []byte(el.name)); own.Field != "" && own.Effect > t.Effect {
+		t = own
 	}
 	if t.Effect == plan.Hide {
 		u.m.judge.Hide(t)
