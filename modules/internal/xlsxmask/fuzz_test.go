@@ -180,7 +180,7 @@ func document(choices []byte) []file {
 		return int(c) % n
 	}
 	pick := func(of ...string) string { return of[next(len(of))] }
-	words := []string{"canary", "u1", "u2", "9812345670", "call 98123-45670", "Open", "Lost", " ", "_x0039_812345670", "1", "a&lt;b", "_x0041_", "&#x1F600;", "_x005F_x0041_"}
+	words := []string{"canary", "u1", "u2", "9812345670", "call 98123-45670", "Open", "Lost", " ", "_x0039_812345670", "1", "a&lt;b", "_x0041_", "&#x1F600;", "_x005F_x0041_", "Acme Kettles", "of ACME KETTLES.", "of 45123.541666666664"}
 	texts, rows := "", ""
 	for _, s := range words {
 		texts += "<si>" + pick("<t>"+s+"</t>", "<r><t>"+s+"</t></r><rPh><t>canary</t></rPh>", `<t xml:space="preserve">`+s+"</t>") + "</si>"
@@ -232,7 +232,7 @@ func document(choices []byte) []file {
 	}
 	files := plain(plant(rows), strings.ReplaceAll(plant(texts), "canarya", "canaryo"), `<numFmts><numFmt numFmtId="164" formatCode="`+pick("yyyy\\-mm", "&quot;canary&quot;", "#,##0.0", "[h]:mm")+`"/></numFmts><cellXfs><xf/><xf numFmtId="14"/><xf numFmtId="164"/><xf numFmtId="`+pick("22", "4", "200")+`"/></cellXfs>`)
 	if next(4) == 3 {
-		files[2].text = strings.Replace(files[2].text, `name="Leads"`, `name="`+pick("9812345670", "a/b", "canaryaaay", "")+`"`, 1)
+		files[2].text = strings.Replace(files[2].text, `name="Leads"`, `name="`+pick("9812345670", "Acme kettles", "a/b", "canaryaaay", "")+`"`, 1)
 	}
 	return files
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
@@ -20,11 +21,16 @@ import (
 func expected(p *plan.Plan, w workbook) (map[string][][]string, error) {
 	o := oracle{p: p, w: &w, rec: p.Root.Elements.Record}
 	out := map[string][][]string{}
-	var err error
-	for i, name := range o.names() {
-		if out[name], err = o.sheet(w.sheets[i]); err != nil {
+	var sheets [][][]string
+	for _, rows := range w.sheets {
+		s, err := o.sheet(rows)
+		if err != nil {
 			return nil, err
 		}
+		sheets = append(sheets, s)
+	}
+	for i, name := range o.names() {
+		out[name] = sheets[i]
 	}
 	if p.NotFound != nil && o.kept == 0 && o.dropped > 0 {
 		return nil, errOracle
@@ -37,6 +43,7 @@ type oracle struct {
 	w             *workbook
 	rec           *plan.Record
 	kept, dropped int
+	known         echo.Set // values of the rows before and of the one at hand
 }
 
 // names are those of the sheets, or numbers where one of them may tell something.
@@ -46,7 +53,7 @@ func (o *oracle) names() []string {
 	var numbers, lower []string
 	for i, name := range o.w.names {
 		numbers, lower = append(numbers, fmt.Sprintf("Sheet%d", i+1)), append(lower, strings.ToLower(name))
-		_, n := mask.Detect(nil, []byte(name))
+		_, n := o.known.Search(nil, []byte(name))
 		keep = keep && n == 0 && name != "" && len([]rune(name)) <= 31 && !strings.ContainsAny(name, `\/?*[]:`)
 	}
 	slices.Sort(lower)
@@ -86,6 +93,7 @@ func (o *oracle) sheet(rows [][]value) (out [][]string, err error) {
 				continue
 			}
 			o.kept++
+			o.learn(names, row)
 		}
 		line := make([]string, len(names))
 		for _, c := range row {
@@ -109,6 +117,20 @@ func (o *oracle) sheet(rows [][]value) (out [][]string, err error) {
 	return out, nil
 }
 
+// learn remembers what of a row nobody may see. What is true, false or a fault says
+// nothing.
+func (o *oracle) learn(names []string, row []value) {
+	for _, c := range row {
+		switch t := o.treat(names[c.column]); {
+		case t.Effect < plan.Mask || c.kind == "b" || c.kind == "e":
+		case c.kind == "":
+			o.known.AddNumber([]byte(c.text), t.Mask, t.Effect == plan.Hide)
+		default:
+			o.known.Add([]byte(c.text), t.Mask, t.Effect == plan.Hide)
+		}
+	}
+}
+
 // cell is a cell as it must be read.
 func (o *oracle) cell(c value, t *plan.Treatment) string {
 	if t.Effect == plan.Detect && c.computed {
@@ -122,10 +144,10 @@ func (o *oracle) cell(c value, t *plan.Treatment) string {
 	case plan.Detect:
 		day, fraction, _ := strings.Cut(c.text, ".")
 		n, _ := strconv.Atoi(day)
-		if c.kind == "" && o.w.date(c.style) && fraction != "" && !strings.HasPrefix(day, "-") && len(day) > 0 && len(day) <= 7 && n <= 2958465 {
+		if c.kind == "" && o.w.date(c.style) && fraction != "" && !strings.HasPrefix(day, "-") && len(day) > 0 && len(day) <= 7 && n <= 2958465 && len(o.known.Finds([]byte(c.text))) == 0 {
 			break
 		}
-		if b, n := mask.Detect(nil, []byte(c.text)); n > 0 {
+		if b, n := o.known.Search(nil, []byte(c.text)); n > 0 {
 			return string(b)
 		}
 	}

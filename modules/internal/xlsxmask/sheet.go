@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/crmgate/crmgate/modules/internal/textmask"
-	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
 )
@@ -47,6 +46,9 @@ func (m *Masker) sheet(n int, part string) error {
 		}
 		if !names && !m.visible(columns, cells) {
 			return nil
+		}
+		if !names && m.echoes {
+			m.remember(columns, cells)
 		}
 		return m.write(columns, cells, names)
 	})
@@ -123,7 +125,7 @@ func (m *Masker) cell(at int, c cell, t *plan.Treatment) {
 		// whoever looks for numbers.
 		t = &plan.Treatment{Field: t.Field, Effect: plan.Mask, Mask: textmask.Full.Mask}
 	}
-	if t.Effect == plan.Detect && t.Text == nil && m.moment(c) {
+	if t.Effect == plan.Detect && t.Text == nil && m.moment(c) && len(m.judge.Known().Finds(c.value)) == 0 {
 		m.out.value(at, c)
 		return
 	}
@@ -156,7 +158,7 @@ func (m *Masker) moment(c cell) bool {
 }
 
 // sheetNames returns the names the sheets keep. One that may tell of a record
-// none may see, or that no program would take, is replaced, and with it all of
+// none may see, or of a value that is masked or hidden in one, or that no program would take, is replaced, and with it all of
 // them.
 func (m *Masker) sheetNames() []string {
 	keep := m.ent.Unknown != nil && m.ent.Unknown.Effect <= plan.Detect && (m.rec == nil || !textmask.Filtered(m.rec.Rows))
@@ -165,7 +167,7 @@ func (m *Masker) sheetNames() []string {
 	for i, s := range m.book.sheets {
 		plain = append(plain, fmt.Sprintf("Sheet%d", i+1))
 		names = append(names, s.name)
-		_, found := mask.Detect(nil, []byte(s.name))
+		_, found := m.judge.Known().Search(nil, []byte(s.name))
 		folded := strings.ToLower(s.name)
 		keep = keep && found == 0 && s.name != "" && utf8.RuneCountInString(s.name) <= 31 && !strings.ContainsAny(s.name, `\/?*[]:`) && !seen[folded]
 		seen[folded] = true

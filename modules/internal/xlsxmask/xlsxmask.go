@@ -50,7 +50,8 @@ type Masker struct {
 	table  plan.Table
 	rec    *plan.Record
 	ent    *plan.Entity
-	most   int // bytes of a row
+	most   int  // bytes of a row
+	echoes bool // values are looked for where they come again
 	bounds bounds
 
 	book    *book
@@ -69,6 +70,9 @@ func New(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) *Masker {
 // Reset makes m ready for the next body.
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	m.judge.Reset(p, v, l)
+	if m.plan != p {
+		m.echoes = jsonmask.Echoes(p)
+	}
 	m.plan, m.table = p, plan.Table{}
 	if p.Table != nil {
 		m.table = *p.Table
@@ -146,7 +150,6 @@ func (m *Masker) rewrite(dst *bytes.Buffer, src io.Reader) error {
 	}
 	defer func() { m.book, m.out = nil, nil }()
 	m.out = newWriter(dst, m.bounds.packed, len(m.book.strings))
-	names := m.sheetNames()
 	for i, s := range m.book.sheets {
 		if err := m.sheet(i+1, s.part); err != nil {
 			return fmt.Errorf("sheet %d: %w", i+1, err)
@@ -155,5 +158,5 @@ func (m *Masker) rewrite(dst *bytes.Buffer, src io.Reader) error {
 	if m.judge.Missed() {
 		return jsonmask.ErrNotVisible
 	}
-	return m.out.finish(m.book, names)
+	return m.out.finish(m.book, m.sheetNames())
 }

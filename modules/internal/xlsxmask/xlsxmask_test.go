@@ -137,15 +137,15 @@ func TestCells(t *testing.T) {
 		sheet string
 		want  []string
 	}{
-		{"each effect", byName, false, names + row("1", "u1", "Asha", "+91-9812345670", "BQKPN4821L", "call 9812345670"), []string{"Id|OwnerId|Name|Phone|Extra", "1|u1|Asha|+91XXXXXX5670|call XXXXXXXX"}},
+		{"each effect", byName, false, names + row("1", "u1", "Asha", "+91-9812345670", "BQKPN4821L", "call 9812345670"), []string{"Id|OwnerId|Name|Phone|Extra", "1|u1|Asha|+91XXXXXX5670|call +91XXXXXX5670"}},
 		{"a hidden column that is emptied", plan.Table{Empty: true}, false, names + row("1", "u1", "Asha", "", "BQKPN4821L", "x"), []string{"Id|OwnerId|Name|Phone|PAN|Extra", "1|u1|Asha|||x"}},
 		{"columns by place", byPlace, false, row("1", "+91-9812345670", "BQKPN4821L"), []string{"1|+91XXXXXX5670"}},
 		{"own rows", byName, true, names + row("1", "u1", "Asha") + row("2", "u2", "Meera") + row("3", "", "Nobody") + row("4", "u1", "Ravi"), []string{"Id|OwnerId|Name|Phone|Extra", "1|u1|Asha", "4|u1|Ravi"}},
 		{"no owner's column", byName, true, row("Id", "Name") + row("1", "Asha"), []string{"Id|Name"}},
 		{"shared strings", byName, false, `<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c><c r="C1" t="inlineStr"><is><t>Notes</t></is></c></row><row r="2"><c r="A2"><v>7</v></c><c r="B2" t="s"><v>2</v></c><c r="C2" t="s"><v>3</v></c></row>`,
-			[]string{"Id|Phone|Notes", "7|+91XXXXXX5670|XXXXXXXX"}},
+			[]string{"Id|Phone|Notes", "7|+91XXXXXX5670|+91XXXXXX5670"}},
 		{"numbers", byName, false, names + `<row><c><v>9.8123456700000000E9</v></c><c/><c/><c><v>9812345670</v></c><c><v>1</v></c><c><v>9.81234567E9</v></c></row><row><c><v>1.50</v></c><c/><c/><c/><c/><c><v>1234.5</v></c></row>`,
-			[]string{"Id|OwnerId|Name|Phone|Extra", "9812345670|||XXXXXX5670|XXXXXXXX", "1.5||||1234.5"}},
+			[]string{"Id|OwnerId|Name|Phone|Extra", "9812345670|||XXXXXX5670|XXXXXX5670", "1.5||||1234.5"}},
 		{"days", byName, false, row("Id", "Due") + `<row><c s="1"><v>45123</v></c><c s="2"><v>45123.541666666664</v></c></row><row><c/><c s="3"><v>1.5</v></c></row>`, []string{"Id|Due", "45123@1|45123.541666666664@2", "|1.5@3"}},
 		{"a number that says it is a day", byName, false, row("Id", "Due") + `<row><c/><c s="2"><v>98123456.70123456</v></c></row>`, []string{"Id|Due", "|XXXXXXXX"}},
 		{"truth and faults", byName, false, row("Id", "Due") + `<row><c t="b"><v>1</v></c><c t="e"><v>#N/A</v></c></row><row><c t="d"><v>2024-05-06</v></c><c t="e"><v>9812345670</v></c></row>`, []string{"Id|Due", "b:1|e:#N/A", "d:2024-05-06|XXXXXXXX"}},
@@ -153,7 +153,7 @@ func TestCells(t *testing.T) {
 			[]string{"Id|Phone|Due", "x|+91XXXXXX5670|XXXXXXXX"}},
 		{"truth by a formula", byName, false, row("Id", "Due", "Sure", "Odd") + `<row><c t="b"><f aca="false">TRUE()</f><v>1</v></c><c t="b"><f>FALSE()</f><v>0</v></c><c t="b"><f>B1&gt;0</f><v>1</v></c><c t="str"><f>TRUE()</f><v>9812345670</v></c></row>`,
 			[]string{"Id|Due|Sure|Odd", "b:1|b:0|XXXXXXXX|XXXXXXXX"}},
-		{"characters by their numbers", byName, false, row("Id", "_x0050_hone", "Due") + row("_x005F_x0041_", "_x002B_91-_x0039_812345670", "_x0039__x0038_12345670 _xD83D__xDE00_ _xD83D_!"), []string{"Id|Phone|Due", "_x005F_x0041_|+91XXXXXX5670|XXXXXXXX \U0001F600 \uFFFD!"}},
+		{"characters by their numbers", byName, false, row("Id", "_x0050_hone", "Due") + row("_x005F_x0041_", "_x002B_91-_x0039_812345670", "_x0039__x0038_12345670 _xD83D__xDE00_ _xD83D_!"), []string{"Id|Phone|Due", "_x005F_x0041_|+91XXXXXX5670|+91XXXXXX5670 \U0001F600 \uFFFD!"}},
 		{"comments, character data, references", byName, false, row("Id", "Due") + row("&lt;a&gt;", "98123<!-- x --><![CDATA[45]]>&#54;70"), []string{"Id|Due", "<a>|XXXXXXXX"}},
 		{"a name that is the value", byName, false, row("Id", "9812345670") + row("1", "yes"), []string{"Id", "1"}},
 		{"rows and columns left out", byName, false, `<row r="3"><c r="B3" t="str"><v>Id</v></c><c r="D3" t="str"><v>Name</v></c></row><row r="9"><c r="D9" t="str"><v>Asha</v></c></row>`, []string{"|Id||Name", "|||Asha"}},
@@ -232,7 +232,7 @@ func TestWorkbookWithEverythingInIt(t *testing.T) {
 			}
 			sheets, all := strict(t, got)
 			want := map[string][]string{"Leads": {
-				"Id|OwnerId|Name|Phone|Created|Amount|Notes|Copy", "1|u1|Asha|+91XXXXXX5670|45418.29732638889@1|1234.5@2|call XXXXXXXX|XXXXXXXX",
+				"Id|OwnerId|Name|Phone|Created|Amount|Notes|Copy", "1|u1|Asha|+91XXXXXX5670|45418.29732638889@1|1234.5@2|call +91XXXXXX5670|XXXXXXXX",
 				"2|u2|Meera Nair|XXXXXX5670|45419@1|99@3|XXXXXXXX",
 			}}
 			lost := []string{"9812345670", "98123", "BQKPN4821L", "RIGHT", "secret", "Hidden", "meera", "tel:", "of nobody"}
