@@ -182,10 +182,10 @@ func personalCookie(line string) bool {
 				continue
 			}
 		}
-		if found(part) {
+		if mask.Stands([]byte(part)) {
 			return true
 		}
-		if u, err := url.PathUnescape(part); err == nil && found(u) {
+		if u, err := url.PathUnescape(part); err == nil && mask.Stands([]byte(u)) {
 			return true
 		}
 	}

@@ -28,6 +28,16 @@ type span struct{ start, end int }
 // text; see Search.
 func Detect(dst, text []byte) ([]byte, int) { return Search(dst, text, nil) }
 
+// Stands reports whether Detect finds anything in text as it stands, with neither
+// markup nor base64 undone.
+func Stands(text []byte) bool {
+	if !suspect(text) {
+		return false
+	}
+	var buf [8]span
+	return len(addNumbers(addPANs(addMails(buf[:0], text), text), text)) > 0
+}
+
 // suspect is the cheap look before the real one: text with fewer than four
 // digits and neither @ nor % holds nothing that Detect finds as it stands.
 func suspect(text []byte) bool {

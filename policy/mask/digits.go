@@ -128,9 +128,23 @@ func IsPersonal(digits []byte) bool {
 	if len(digits) < telling || len(digits) > 19 {
 		return false
 	}
-	if digits[0] == '1' && (len(digits) == 10 || len(digits) == 13) {
+	if isStamp(digits) {
 		return false
 	}
 	r := run{span: span{0, len(digits)}, digits: digits, count: len(digits), groups: 1, first: len(digits), last: len(digits)}
 	return r.personal()
+}
+
+// isStamp reports whether text is the time of day in programs: seconds or milliseconds
+// since 1970, of the years 2001 to 2033.
+func isStamp(text []byte) bool {
+	if len(text) != 10 && len(text) != 13 || text[0] != '1' {
+		return false
+	}
+	for _, c := range text {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return true
 }
