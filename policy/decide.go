@@ -88,8 +88,8 @@ func (s *Set) Decide(p *Principal, ops []resource.Operation, env Env) Decision {
 		}
 		limited = limited || v.plan.limited
 		accounts = accounts || isAccount(ops[i].Entity)
-		if ops[i].Route.Response.Inject != nil && v.plan.limited && !ops[i].Also && !ops[i].Part {
-			d.Inject = s.inject(r.rights, &ops[i], p, &env, d.Inject)
+		if ops[i].Route.Response.Inject != nil && v.plan.limited && !ops[i].Also && !ops[i].Batched {
+			d.Inject = s.inject(r.rights, &ops[i], p, &env, v.exact == nil, d.Inject)
 		}
 	}
 	if limited {

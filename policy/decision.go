@@ -29,4 +29,5 @@ type Injection struct {
 	Query   string // query parameter, or
 	Pointer string // JSON pointer into the body
 	Value   string
+	Whole   bool // nothing else decides which records are seen, so that the CRM's own totals are right
 }

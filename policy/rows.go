@@ -191,7 +191,7 @@ func (r *rights) rowWrite(op *resource.Operation) error {
 }
 
 // inject pushes a row scope down into the CRM's own query where the map says how.
-func (s *Set) inject(r *rights, op *resource.Operation, p *Principal, env *Env, dst []Injection) []Injection {
+func (s *Set) inject(r *rights, op *resource.Operation, p *Principal, env *Env, alone bool, dst []Injection) []Injection {
 	in := op.Route.Response.Inject
 	if in == nil || op.Action != resource.View && op.Action != resource.Export {
 		return dst
@@ -206,7 +206,7 @@ func (s *Set) inject(r *rights, op *resource.Operation, p *Principal, env *Env, 
 	if len(ids) == 0 || len(ids) > 1 && in.Many != "comma" {
 		return dst
 	}
-	inj := Injection{Query: in.Query, Value: joinIDs(ids)}
+	inj := Injection{Query: in.Query, Value: joinIDs(ids), Whole: alone && r.merged.of(op.Entity).where() == nil}
 	if in.InBody {
 		inj.Pointer = in.Body.String()
 	}

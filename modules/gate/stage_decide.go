@@ -164,7 +164,7 @@ func (x *exchange) inject() step {
 			}
 		}
 		x.r.URL.RawQuery = setQuery(x.r.URL.RawQuery, in.Query, in.Value)
-		x.d.Pushed = true
+		x.d.Pushed = in.Whole
 	}
 	return proceed
 }

@@ -91,6 +91,7 @@ type Operation struct {
 	Fields  []FieldUse // fields named by the request
 	NoTouch bool       // does not count as activity for the idle timeout
 	Item    int        // index within a batch, 0 otherwise
+	Batched bool       // it is of a batch, and the request's own query is not its
 	Part    bool       // it is of a batch of parts, and so is its answer
 	Route   *Route     // where it came from; response shape, paging, not-found shape
 

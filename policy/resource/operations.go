@@ -77,7 +77,7 @@ func (mt *Match) batch(route *Route, r *Request, b *body, depth int) ([]Operatio
 			return nil, fmt.Errorf("reading item %d of the batch: %w", i, err)
 		}
 		for k := range ops {
-			ops[k].Item, ops[k].from = i, nil
+			ops[k].Item, ops[k].Batched, ops[k].from = i, true, nil
 		}
 		out = append(out, ops...)
 	}
@@ -102,8 +102,16 @@ func (mt *Match) item(batch *Batch, r *Request, item *value) ([]Operation, error
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreadable, batch.Path, err)
 	}
+	if canon != path { // it is sent as it is
+		return nil, fmt.Errorf("%w: %s is not in its one form", ErrUnreadable, batch.Path)
+	}
 	if sub.Query, err = url.ParseQuery(query); err != nil {
 		return nil, fmt.Errorf("%w: %s has a broken query", ErrUnreadable, batch.Path)
+	}
+	for name := range sub.Query {
+		if (&reading{m: mt.m}).credential(name) {
+			return nil, fmt.Errorf("%w: %s holds credentials of the CRM", ErrUnreadable, batch.Path)
+		}
 	}
 	sub.Method, sub.Path = strings.ToUpper(text(batch.Method)), canon
 	inner, err := mt.m.Match(sub)

@@ -86,7 +86,7 @@ func (mt *Match) parts(route *Route, r *Request) ([]Operation, error) {
 			if ops[k].Kind != Data {
 				return nil, unreadablePart("with a request that is no reading or writing of records")
 			}
-			ops[k].Item, ops[k].Part, ops[k].from = i, true, nil
+			ops[k].Item, ops[k].Batched, ops[k].Part, ops[k].from = i, true, true, nil
 		}
 		out = append(out, ops...)
 	}

@@ -168,7 +168,7 @@ func TestReading(t *testing.T) {
 		{"records keyed by id", "POST /keyed", `{"leads":{"1":{"phone":"9"},"2":{"name":"x"}}}`, "keyed lead.edit bulk n=2 [write lead.phone] [write lead.name]"},
 		{"a batch, each item by itself", "POST /rpc", `[{"method":"crm.lead.delete","ids":[1]},{"method":"crm.lead.read","ids":[2,3]}]`, "one lead.delete n=1 1; two lead.view bulk n=2 2,3 item 1"},
 		{
-			"whole requests in an envelope", "POST /batch", `{"requests":[{"method":"get","url":"/brackets?group=phone"},{"method":"POST","url":"//keyed","body":{"leads":{"1":{"phone":"9"}}}}]}`,
+			"whole requests in an envelope", "POST /batch", `{"requests":[{"method":"get","url":"/brackets?group=phone"},{"method":"POST","url":"/keyed","body":{"leads":{"1":{"phone":"9"}}}}]}`,
 			"brackets lead.view [group lead.phone]; keyed lead.edit n=1 [write lead.phone] item 1",
 		},
 		{"a host of its own", "GET /where", "", "host"},
@@ -197,6 +197,8 @@ func TestReadingRefuses(t *testing.T) {
 		{"a batch in a batch", "POST /rpc", `[[{"method":"lead.read"}]]`, ErrUnreadable},
 		{"an envelope in an envelope", "POST /batch", `{"requests":[{"method":"POST","url":"/batch","body":{"requests":[]}}]}`, ErrUnreadable},
 		{"an envelope around something unknown", "POST /batch", `{"requests":[{"method":"GET","url":"/brackets"},{"method":"GET","url":"/nosuch"}]}`, ErrUnmapped},
+		{"an envelope around a path in two forms", "POST /batch", `{"requests":[{"method":"POST","url":"//keyed","body":{}}]}`, ErrUnreadable},
+		{"an envelope with credentials in it", "POST /batch", `{"requests":[{"method":"get","url":"/brackets?Token=x"}]}`, ErrUnreadable},
 		{"an envelope around a hidden path", "POST /batch", `{"requests":[{"method":"GET","url":"/a%2fb"}]}`, ErrUnreadable},
 		{"an envelope without its list", "POST /batch", `{"requests":{}}`, ErrUnreadable},
 		{"an item without its body", "POST /batch", `{"requests":[{"method":"POST","url":"/keyed"}]}`, ErrUnreadable},
