@@ -32,7 +32,7 @@ type generator struct {
 var (
 	genNames = []string{"Phone", "phone", "PAN", "Notes", "Owner_Id", "OwnerId", "Leads", "Total", "Attribute", "Value", "Sub", "Name", "Status", "x", "Doc", "9876543210", "é", "mx_A"}
 	genTexts = []string{
-		"", "u1", "{U-1}", "u2", "u3", "hello", "call 98765 43210", "+919876543210", "Phone", "PAN", "Owner Id", "Notes", "Doc", "é\"\\\n\u2028", "2024-01-02", "asha@example.in", "3", `{"Phone":"+919876543210","x":[1]}`, `{"Phone":"a","Phone":"b"}`, `{"Doc":"{\"Phone\":\"1234567\"}"}`, "{next}Id{=}u1", "[1,",
+		"", "u1", "{U-1}", "u2", "u3", "hello", "call 98765 43210", "+919876543210", "Phone", "PAN", "Owner Id", "Notes", "Doc", "é\"\\\n\u2028", "2024-01-02", "asha@example.in", "3", `{"Phone":"+919876543210","x":[1]}`, `{"Phone":"a","Phone":"b"}`, `{"Doc":"{\"Phone\":\"1234567\"}"}`, "{next}Id{=}u1", "[1,", "call{next}Phone{=}+919876543210{next}Doc{=}x{=}7654321", "Phone=%2B91+98765&x=asha%40example.in&Notes", "eyJQaG9uZSI6IjEyMzQ1Njc4OTAiLCJ4IjpbMV19",
 		"Meera Nair", "met MEERA NAIR.", "xMeera Nair", "<b>Meera</b> Nair", "Meera\\Nair \"x\"", "a Meera\\nair \"X\"", "TWVlcmEgTmFpciBub3cuIQ==", "no 7654321", "765-4321", "ref45678.9",
 	}
 	genValues = []string{"0", "-1.5e3", "9007199254740993", "9876543210", "true", "false", "null", "45678.9", "12", "7654321", "7.654321e6", "-7654321.0", "1e9", "4111111111111111"}
@@ -63,6 +63,9 @@ func (g *generator) entity() *plan.Entity {
 		if g.IntN(2) == 0 {
 			e.Fields["doc"].Text.Record = &plan.Record{Entity: e, Rows: g.rows()}
 			e.Fields["doc"].Text.Entity = nil
+		}
+		if g.IntN(3) == 0 {
+			e.Fields["doc"].Text = &plan.Node{Entity: e, Form: pick(g, &plan.Form{Base64: true}, &plan.Form{Between: "&", Is: "=", Escaped: true}, &plan.Form{Between: "{next}", Is: "{=}"})}
 		}
 	}
 	return e

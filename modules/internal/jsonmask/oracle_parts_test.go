@@ -4,9 +4,12 @@
 package jsonmask
 
 import (
+	"encoding/base64"
 	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/crmgate/crmgate/modules/internal/textform"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -199,7 +202,14 @@ func (o *oracle) embedded(k *tree, w where) (*tree, error) {
 	}
 	var out *tree
 	var keep bool
-	t, err := parse([]byte(k.text))
+	doc, form := []byte(k.text), w.treat.Text.Form
+	if form != nil {
+		var ok bool
+		if doc, ok = textform.Open(form, doc); !ok {
+			return text(mask.FullText), nil
+		}
+	}
+	t, err := parse(doc)
 	if err == nil {
 		in := &oracle{p: o.p, c: o.c, v: o.v, pushed: o.pushed, level: o.level + 1, heard: &hearing{on: o.heard.on, known: o.heard.known, armed: o.heard.armed, busy: true}}
 		in.open()
@@ -211,6 +221,8 @@ func (o *oracle) embedded(k *tree, w where) (*tree, error) {
 		}
 	}
 	switch {
+	case form != nil:
+		return formed(form, k.text, out, err == nil && keep), nil
 	case err == nil && !keep:
 		return null(), nil
 	case err == nil:
@@ -220,6 +232,36 @@ func (o *oracle) embedded(k *tree, w where) (*tree, error) {
 	}
 	found, _ := o.heard.search([]byte(k.text))
 	return text(string(found)), nil
+}
+
+// formed is a text of a form that holds what out says.
+func formed(f *plan.Form, was string, out *tree, ok bool) *tree {
+	if ok {
+		_, ok = textform.Close(f, []byte(was), []byte(strings.ReplaceAll(out.String(), "\\u0000json", "")))
+	}
+	if !ok {
+		return text(mask.FullText)
+	}
+	plain, _ := base64.RawStdEncoding.DecodeString(strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(was))
+	document := f.Base64 && strings.IndexAny(strings.TrimLeft(string(plain), " \t\r\n\uFEFF"), "[{") == 0
+	if out.kind == '[' && !document { // what is gone is not there, and what is null is empty
+		left := &tree{kind: '['}
+		for _, k := range out.kids {
+			switch {
+			case k.kind == 'n':
+				left.kids = append(left.kids, text(""))
+			case k.kind == '{' && len(k.kids) == 1 && k.kids[0].kind == 'n':
+				left.kids = append(left.kids, &tree{kind: '{', names: k.names, kids: []*tree{text("")}})
+			case k.kind != '{' || len(k.kids) > 0:
+				left.kids = append(left.kids, k)
+			}
+		}
+		if len(left.kids) == 0 {
+			left.kids = []*tree{text("")}
+		}
+		out = left
+	}
+	return &tree{kind: '"', form: f, kids: []*tree{out}}
 }
 
 func (o *oracle) masked(k *tree, t *plan.Treatment) *tree {
