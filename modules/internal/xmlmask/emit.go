@@ -21,6 +21,7 @@ type emitter struct {
 	out    []byte
 	totals []total // within the unit
 	counts map[string]int
+	noting bool // see echoes.go
 }
 
 func (u *emitter) reset() {
@@ -29,7 +30,7 @@ func (u *emitter) reset() {
 
 // copyTo copies the run up to i.
 func (u *emitter) copyTo(i int) {
-	if i > u.from {
+	if i > u.from && !u.noting {
 		u.out = append(u.out, u.raw[u.from:i]...)
 		u.from = i
 	}
@@ -37,6 +38,9 @@ func (u *emitter) copyTo(i int) {
 
 // cut leaves a stretch out.
 func (u *emitter) cut(from, to int) {
+	if u.noting {
+		return
+	}
 	u.copyTo(from)
 	u.from = max(u.from, to)
 }
@@ -87,7 +91,7 @@ func (u *emitter) document(el *element, t *plan.Treatment, ent *plan.Entity) err
 	case t.Effect == plan.Mask:
 		return u.field(el, t, ent, floor)
 	}
-	u.m.judge.Hide(t)
+	u.hide(el, t, nil)
 	for _, a := range el.attrs {
 		if !a.fixed {
 			u.cut(a.from, a.end+1)
@@ -108,17 +112,13 @@ func (u *emitter) record(el *element, r *plan.Record, ent *plan.Entity, whole bo
 	if r.Entity != nil {
 		ent = r.Entity
 	}
-	var o textmask.Owner
-	u.about(el, r, nil, &o)
-	if !u.m.judge.Visible(r.Rows, o) {
+	if !u.visible(el, r) {
 		if whole && u.m.plan.NotFound == nil {
 			return bad("a document that is not visible")
 		}
 		u.cut(el.start, el.end)
 		return nil
 	}
-	u.counts[r.Set]++
-	u.m.counts[r.Set]++
 	if r.Scalar {
 		return u.field(el, &plan.Treatment{}, ent, plan.Show)
 	}
@@ -183,24 +183,32 @@ func (u *emitter) kids(el *element, ent *plan.Entity, floor plan.Effect, n *plan
 }
 
 // torn reports whether an element has text of its own beside elements, and all
-// its text put together holds personal data that no one piece does.
+// its text put together holds personal data, or a value that is known, that no one piece
+// does.
 func (u *emitter) torn(el *element) bool {
 	own := false
+	if u.noting {
+		return false
+	}
 	for _, k := range el.kids {
 		own = own || len(bytes.TrimSpace(k.text)) > 0
 	}
 	if !own {
 		return false
 	}
-	var all []byte
-	hits := 0
+	var all, spaced []byte
+	hits, known := 0, 0
 	el.texts(func(text []byte) {
 		_, n := mask.Detect(nil, text)
 		hits += n
 		all = append(all, bytes.TrimSpace(text)...)
+		if u.m.echoes {
+			known += len(u.m.judge.Known().Finds(text))
+			spaced = append(spaced, text...)
+		}
 	})
 	_, n := mask.Detect(nil, all)
-	return n > hits
+	return n > hits || len(u.m.judge.Known().Finds(spaced)) > known
 }
 
 // loose treats text that stands between elements.
@@ -208,10 +216,14 @@ func (u *emitter) loose(k kid, t *plan.Treatment, ent *plan.Entity, torn bool) {
 	if len(bytes.TrimSpace(k.text)) == 0 {
 		return
 	}
-	u.copyTo(k.from)
 	if torn && t.Effect < plan.Mask {
 		t = textmask.Full
 	}
+	if u.noting {
+		u.m.judge.Remember(k.text, t)
+		return
+	}
+	u.copyTo(k.from)
 	u.out = u.m.treatText(u.out, k.text, u.raw[k.from:k.to], t, ent)
 	u.from = k.to
 }
@@ -220,7 +232,7 @@ func (u *emitter) loose(k kid, t *plan.Treatment, ent *plan.Entity, torn bool) {
 // is emptied.
 func (u *emitter) field(el *element, t *plan.Treatment, ent *plan.Entity, floor plan.Effect) error {
 	if t.Effect == plan.Hide {
-		u.m.judge.Hide(t)
+		u.hide(el, t, nil)
 		u.cut(el.start, el.end)
 		return nil
 	}
@@ -233,6 +245,10 @@ func (u *emitter) field(el *element, t *plan.Treatment, ent *plan.Entity, floor 
 		}
 		if !el.parents {
 			return u.leaf(el, t, ent)
+		}
+		if u.noting {
+			u.rememberKids(el)
+			return nil
 		}
 		_, _ = u.m.judge.Text(nil, []byte("x"), t, ent)
 		u.cut(el.open, el.close)
@@ -258,6 +274,10 @@ func (u *emitter) leaf(el *element, t *plan.Treatment, ent *plan.Entity) error {
 	text := el.text()
 	if len(bytes.TrimSpace(text)) == 0 {
 		u.clean(el)
+		return nil
+	}
+	if u.noting {
+		u.m.judge.Remember(text, t)
 		return nil
 	}
 	value, v := u.m.judge.Text(nil, text, t, ent)
@@ -312,6 +332,13 @@ func (u *emitter) attrs(el *element, ent *plan.Entity, floor plan.Effect, n *pla
 
 // attr rewrites one attribute.
 func (u *emitter) attr(a attr, t *plan.Treatment, ent *plan.Entity) {
+	switch {
+	case a.space: // it was searched when it was read
+		return
+	case u.noting:
+		u.m.judge.Remember([]byte(a.text), t)
+		return
+	}
 	value, v := u.m.judge.Text(nil, []byte(a.text), t, ent)
 	switch v {
 	case textmask.Changed:
@@ -331,6 +358,9 @@ func (m *Masker) openTag(t xml.StartElement, raw []byte, n *plan.Node, ent *plan
 		return err
 	}
 	u.out, u.raw, u.from, u.totals = m.out, u.bytes, 0, u.totals[:0]
+	if err := u.note(func() error { return u.attrs(el, ent, plan.Show, n, nil) }); err != nil {
+		return err
+	}
 	if err := u.attrs(el, ent, plan.Show, n, nil); err != nil {
 		return err
 	}

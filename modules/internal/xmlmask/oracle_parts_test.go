@@ -54,6 +54,7 @@ func (o *oracle) document(el *tree, ent *plan.Entity) string {
 	case t.Effect == plan.Mask:
 		return o.field(el, t, ent, floor)
 	}
+	o.gone(el, true)
 	return o.tag(el, func(_ int, a xml.Attr, raw string) (string, bool) { return raw, fixed(a) }) + el.end
 }
 
@@ -250,7 +251,7 @@ func (o *oracle) leaf(el *tree, t *plan.Treatment) string {
 	if el.end == "" || strings.TrimSpace(text) == "" {
 		return o.texts(el) + el.end
 	}
-	return written(text, o.texts(el), t) + el.end
+	return o.written(text, o.texts(el), t) + el.end
 }
 
 func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Node, t *plan.Treatment) string {
@@ -258,7 +259,9 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 		t = o.unnamed(ent)
 	}
 	if joined, hits := el.all(); strings.TrimSpace(el.text()) != "" && t.Effect < plan.Mask {
-		if _, n := mask.Detect(nil, []byte(joined)); n > hits {
+		pieces := 0
+		el.each(func(s string) { pieces += len(o.known.Finds([]byte(s))) })
+		if _, n := mask.Detect(nil, []byte(joined)); !o.learning && (n > hits || len(o.known.Finds([]byte(el.everything()))) > pieces) {
 			t = full
 		}
 	}
@@ -292,12 +295,13 @@ func (o *oracle) loose(k branch, t *plan.Treatment) string {
 	case strings.TrimSpace(*k.text) == "":
 		return k.raw
 	}
-	return written(*k.text, k.raw, t)
+	return o.written(*k.text, k.raw, t)
 }
 
 // field is an element that is a field.
 func (o *oracle) field(el *tree, t *plan.Treatment, ent *plan.Entity, floor plan.Effect) string {
 	if t.Effect == plan.Hide {
+		o.gone(el, true)
 		return ""
 	}
 	if t.Effect < floor {
@@ -306,6 +310,7 @@ func (o *oracle) field(el *tree, t *plan.Treatment, ent *plan.Entity, floor plan
 	if t.Effect == plan.Mask {
 		head := o.open(el, ent, floor, nil, t)
 		if el.parents {
+			o.gone(el, false)
 			return head + el.end
 		}
 		return head + o.leaf(el, t)
@@ -347,6 +352,7 @@ func (o *oracle) pair(el *tree, p *plan.Pairs, ent *plan.Entity) string {
 		t = own
 	}
 	if t.Effect == plan.Hide {
+		o.pairGone(el, p)
 		return ""
 	}
 	member := func(name string) *plan.Treatment {
@@ -358,10 +364,13 @@ func (o *oracle) pair(el *tree, p *plan.Pairs, ent *plan.Entity) string {
 	}
 	out := o.tag(el, func(_ int, a xml.Attr, raw string) (string, bool) {
 		m := member(a.Name.Local)
+		if isSpaceOf(a) {
+			return raw, true
+		}
 		if fixed(a) || slices.Contains(p.Name, fold(a.Name.Local)) {
 			m = searched
 		}
-		return written(a.Value, raw, m), m.Effect != plan.Hide
+		return o.written(a.Value, raw, m), m.Effect != plan.Hide
 	})
 	if !el.parents {
 		return out + o.leaf(el, t)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -101,6 +102,8 @@ type oracle struct {
 	rowed         map[string]bool
 	kept, dropped int
 	err           error
+	known         echo.Set // values of the units before, and of the one at hand
+	learning      bool     // the unit at hand is gone through for them
 }
 
 var searched = &plan.Treatment{Effect: plan.Detect}
@@ -174,14 +177,17 @@ func (o *oracle) unnamed(ent *plan.Entity) *plan.Treatment {
 }
 
 // value is what becomes of a text. same is false where it is written anew.
-func value(text string, t *plan.Treatment) (out string, same bool) {
+func (o *oracle) value(text string, t *plan.Treatment) (out string, same bool) {
+	if o.learning && t.Effect >= plan.Mask {
+		o.known.Add([]byte(text), t.Mask, t.Effect == plan.Hide)
+	}
 	switch {
 	case t.Effect == plan.Hide:
 		return "", false
 	case t.Effect == plan.Mask && text != "":
 		return string(t.Mask.AppendString(nil, text)), false
 	case t.Effect == plan.Detect:
-		b, n := mask.Detect(nil, []byte(text))
+		b, n := o.known.Search(nil, []byte(text))
 		return string(b), n == 0
 	}
 	return text, true
@@ -189,8 +195,8 @@ func value(text string, t *plan.Treatment) (out string, same bool) {
 
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\r", "&#13;")
 
-func written(text, raw string, t *plan.Treatment) string {
-	out, same := value(text, t)
+func (o *oracle) written(text, raw string, t *plan.Treatment) string {
+	out, same := o.value(text, t)
 	if same {
 		return raw
 	}
@@ -216,6 +222,11 @@ func (o *oracle) tag(el *tree, keep func(i int, a xml.Attr, raw string) (string,
 	return out + rest
 }
 
+// isSpaceOf says that an attribute declares a namespace.
+func isSpaceOf(a xml.Attr) bool {
+	return a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns"
+}
+
 // fixed says that an attribute tells how an element is read.
 func fixed(a xml.Attr) bool {
 	switch a.Name.Space {
@@ -236,6 +247,8 @@ func (o *oracle) open(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 	return o.tag(el, func(_ int, a xml.Attr, raw string) (string, bool) {
 		t := o.named(ent, a.Name.Local)
 		switch {
+		case isSpaceOf(a):
+			return raw, true
 		case fixed(a):
 			t = searched
 		case n != nil && n.Members[fold(a.Name.Local)] != nil && n.Members[fold(a.Name.Local)].Total != "":
@@ -246,7 +259,7 @@ func (o *oracle) open(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 		if t.Effect < floor {
 			t = &plan.Treatment{Effect: floor}
 		}
-		return written(a.Value, raw, t), t.Effect != plan.Hide
+		return o.written(a.Value, raw, t), t.Effect != plan.Hide
 	})
 }
 
@@ -275,6 +288,7 @@ func (o *oracle) frame(el *tree, in *plan.Node, ent *plan.Entity, whole bool) st
 	}
 	if n == nil || special(n) || n.Members == nil && n.Elements == nil {
 		o.unit = map[string]int{}
+		o.learn(func() { o.element(el, n, ent, whole) })
 		out := o.element(el, n, ent, whole)
 		if n == nil || n.Total == "" {
 			out = regexp.MustCompile("\x00([^\x00]*)\x00").ReplaceAllStringFunc(out, func(s string) string {
@@ -286,6 +300,7 @@ func (o *oracle) frame(el *tree, in *plan.Node, ent *plan.Entity, whole bool) st
 	if n.Entity != nil {
 		ent = n.Entity
 	}
+	o.learn(func() { o.open(el, ent, plan.Show, n, nil) })
 	out := o.open(el, ent, plan.Show, n, nil)
 	for _, k := range el.kids {
 		switch {
@@ -295,7 +310,8 @@ func (o *oracle) frame(el *tree, in *plan.Node, ent *plan.Entity, whole bool) st
 		case strings.TrimSpace(*k.text) == "":
 			out += k.raw
 		default:
-			out += written(*k.text, k.raw, o.unnamed(ent))
+			o.learn(func() { o.written(*k.text, k.raw, o.unnamed(ent)) })
+			out += o.written(*k.text, k.raw, o.unnamed(ent))
 		}
 	}
 	return out + el.end

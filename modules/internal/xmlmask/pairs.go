@@ -74,7 +74,7 @@ func (u *emitter) pair(el *element, p *plan.Pairs, ent *plan.Entity) error {
 		t = own
 	}
 	if t.Effect == plan.Hide {
-		u.m.judge.Hide(t)
+		u.hide(el, t, p)
 		u.cut(el.start, el.end)
 		return nil
 	}

@@ -11,6 +11,21 @@ import (
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
+// visible judges a record, once.
+func (u *emitter) visible(el *element, r *plan.Record) bool {
+	if el.judged {
+		return el.seen
+	}
+	var o textmask.Owner
+	u.about(el, r, nil, &o)
+	el.judged, el.seen = true, u.m.judge.Visible(r.Rows, o)
+	if el.seen {
+		u.counts[r.Set]++
+		u.m.counts[r.Set]++
+	}
+	return el.seen
+}
+
 // about notes what is said of a record, in fields of its own and in its parts:
 // whose it is, and what its condition looks at.
 func (u *emitter) about(el *element, r *plan.Record, n *plan.Node, o *textmask.Owner) {

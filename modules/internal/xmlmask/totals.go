@@ -92,7 +92,7 @@ func (u *emitter) count(from, to int, text []byte, set string) error {
 			return bad("a total that is no number")
 		}
 	}
-	if !u.m.rowed[set] {
+	if u.noting || !u.m.rowed[set] {
 		return nil
 	}
 	u.cut(from, to)

@@ -25,6 +25,7 @@ type element struct {
 	attrs                   []attr
 	kids                    []kid
 	parents                 bool // has elements within
+	judged, seen            bool // as a record
 }
 
 // kid is what an element holds: an element, a text, or a comment or processing
@@ -42,6 +43,7 @@ type attr struct {
 	name             string // local
 	text             string
 	fixed            bool // a namespace, or of the kind that says how the element is read
+	space            bool // a namespace: part of names
 }
 
 // empty reports whether el was written as an empty element tag.
@@ -122,7 +124,7 @@ func readAttrs(t xml.StartElement, raw []byte) ([]attr, error) {
 			if _, hits := mask.Detect(nil, []byte(a.Value)); hits > 0 {
 				return nil, bad("a namespace that looks like personal data")
 			}
-			at.fixed = true
+			at.fixed, at.space = true, true
 		case a.Name.Space == xsiSpace:
 			at.fixed = slices.Contains([]string{"type", "nil", "schemaLocation", "noNamespaceSchemaLocation"}, a.Name.Local)
 		case a.Name.Space == xmlSpace || a.Name.Space == "xml":

@@ -39,6 +39,7 @@ var (
 	textPool = []string{
 		"canary", "x", " ", "u1", "u2", "U-1", "7", "12", "call 9812345670 now", "98123", "45670", "<![CDATA[a<b]]>", "<![CDATA[ ]]>", "&amp;&#57;", "Phone", "pan", "Secret", "Stage", "Open", "Lost",
 		"<!-- canary -->", "<?pi canary?>", "\r\n", "meera@canary.example", "]] >", "\t",
+		"Acme Kettles", "of ACME kettles.", "Acme ", "Kettles", "734-5129",
 	}
 	attributes = strings.Fields("Owner id Phone PAN Secret name key value Note count n stage xml:lang xmlns:y other p9812345670")
 )
@@ -49,7 +50,7 @@ func (s *script) element(name string, depth int) {
 	for i := range s.next(4) {
 		at := attributes[(from+i)%len(attributes)]
 		quote := s.pick("'", `"`)
-		s.out.WriteString(s.pick(" ", "\n ") + at + s.pick("=", " = ") + quote + s.pick("canary", "u1", "3", "Phone", "stage", "Lost", "pan", "call 9812345670", "&lt;&#x41;", "", "nobody") + quote)
+		s.out.WriteString(s.pick(" ", "\n ") + at + s.pick("=", " = ") + quote + s.pick("canary", "u1", "3", "Phone", "stage", "Lost", "pan", "call 9812345670", "&lt;&#x41;", "", "nobody", "Acme Kettles", "7345129") + quote)
 	}
 	if strings.Contains(name, ":") {
 		prefix, _, _ := strings.Cut(name, ":")

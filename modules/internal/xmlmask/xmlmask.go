@@ -45,6 +45,8 @@ type Masker struct {
 	asked bool            // a condition is asked of some
 	lim   jsonmask.Limits
 
+	echoes bool // values are looked for where they come again
+
 	src    source
 	dec    *xml.Decoder
 	frames []frame
@@ -85,7 +87,7 @@ func New(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) *Masker {
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	m.judge.Reset(p, v, l)
 	if m.plan != p {
-		m.rowed = map[string]bool{}
+		m.rowed, m.echoes = map[string]bool{}, jsonmask.Echoes(p)
 		m.asked = findRows(p.Root, m.rowed, map[*plan.Node]bool{})
 	}
 	if l.Record <= 0 {
@@ -283,7 +285,11 @@ func (m *Masker) between(text, raw []byte) error {
 	}
 	ent := m.frames[len(m.frames)-1].ent
 	t := ent.Unknown
-	if t == nil || t.Effect == plan.Hide {
+	if t == nil {
+		return nil
+	}
+	m.judge.Remember(text, t)
+	if t.Effect == plan.Hide {
 		return nil
 	}
 	if t.Effect == plan.Show {
@@ -370,6 +376,9 @@ func (m *Masker) record(t xml.StartElement, raw []byte, node *plan.Node, ent *pl
 	}
 	whole := len(m.frames) == 0
 	u.out, u.raw, u.from, u.totals = m.out, u.bytes, 0, u.totals[:0]
+	if err := u.note(func() error { return u.element(el, node, ent, whole) }); err != nil {
+		return err
+	}
 	if err := u.element(el, node, ent, whole); err != nil {
 		return err
 	}
