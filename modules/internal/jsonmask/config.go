@@ -28,6 +28,7 @@ type config struct {
 	single   bool                // a record reached by member names alone can be dropped
 	detects  bool                // personal data is looked for in fields
 	secrets  bool                // a field is masked or hidden
+	echoes   bool                // what is masked or hidden is looked for elsewhere
 	declared map[string]struct{} // names that records of filtered sets have
 }
 
@@ -47,7 +48,59 @@ func newConfig(p *plan.Plan) *config {
 	b.entity(c.fallback)
 	b.node(p.Root, nil)
 	c.single = singleRows(p.Root)
+	c.echoes = c.detects && c.secrets && hears(p)
 	return c
+}
+
+// hears reports whether texts are searched in the records of a plan, or in anything
+// where there are no records. Where unknown fields of all records are shown as they
+// are, their values are not looked for around the records either.
+func hears(p *plan.Plan) bool {
+	records, searched, seen := false, false, map[*plan.Node]bool{}
+	table := func(e *plan.Entity) {
+		if e != nil {
+			searched = searched || e.Unknown != nil && e.Unknown.Effect == plan.Detect
+			for _, t := range e.Fields {
+				searched = searched || t.Effect == plan.Detect
+			}
+		}
+	}
+	var visit func(n *plan.Node, ent *plan.Entity, inside bool)
+	visit = func(n *plan.Node, ent *plan.Entity, inside bool) {
+		if n == nil || seen[n] {
+			return
+		}
+		seen[n] = true
+		if n.Entity != nil {
+			ent = n.Entity
+		}
+		if r := n.Record; r != nil {
+			if records, inside = true, true; r.Entity != nil {
+				ent = r.Entity
+			}
+			table(ent)
+			for _, m := range r.Nested {
+				visit(m, ent, true)
+			}
+		}
+		if inside {
+			table(n.Entity)
+		}
+		if n.Matrix != nil && n.Matrix.Entity != nil {
+			table(n.Matrix.Entity)
+		}
+		if n.Pairs != nil {
+			for _, m := range n.Pairs.Nested {
+				visit(m, ent, inside)
+			}
+		}
+		for _, m := range n.Members {
+			visit(m, ent, inside)
+		}
+		visit(n.Elements, ent, inside)
+	}
+	visit(p.Root, p.Fallback, false)
+	return searched || !records
 }
 
 // builder visits every node of a plan once; plans may share nodes.

@@ -129,7 +129,7 @@ func TestEchoesOfSeveralBodies(t *testing.T) {
 
 func TestNumbersAreSearched(t *testing.T) {
 	p := &plan.Plan{Fallback: &plan.Entity{Unknown: &plan.Treatment{Effect: plan.Detect}}}
-	in := `[{"a":9812345670,"b":-919812345670,"c":9812345670.0,"d":9.81234567e9,"e":4111111111111111,"f":9007199254740993,"g":981234567,"h":12.5,"i":[1e9],"j":1234567890.5}]`
+	in := `[{"a":9812345670,"b":-919812345670,"c":9812345670.0,"d":9.81234567e9,"e":4111111111111111,"f":9007199254740993,"g":981234567,"h":12.5,"i":[2e9],"j":1234567890.5}]`
 	want := `[{"a":null,"b":null,"c":null,"d":null,"e":null,"f":9007199254740993,"g":981234567,"h":12.5,"i":[null],"j":1234567890.5}]`
 	m := New(p, viewer, Limits{})
 	for range 3 {

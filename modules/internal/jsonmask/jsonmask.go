@@ -95,7 +95,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
 	m.viewer, m.lim, m.hinting = v, l, false
-	m.echoing, m.armed, m.known = m.detects && m.secrets, false, l.Echo
+	m.echoing, m.armed, m.known = m.echoes, false, l.Echo
 	m.quietly()
 	m.back(mark{})
 	clear(m.vals[:cap(m.vals)])

@@ -64,7 +64,7 @@ func runOracle(p *plan.Plan, v *plan.Viewer, doc []byte, pushed bool) (*tree, er
 	if root == nil {
 		root = &plan.Node{}
 	}
-	o.heard = &hearing{on: c.detects && c.secrets}
+	o.heard = &hearing{on: c.echoes}
 	o.open()
 	out, keep, err := o.node(t, root, where{ent: c.fallback, single: true, frame: t.kind == '['})
 	if err != nil {
