@@ -49,8 +49,8 @@ func TestRecordsOfAnyNameAreNoFields(t *testing.T) {
 
 // A pair may be an element with a field's name.
 func TestPairsThatAreNamedLikeFields(t *testing.T) {
-	const in, want = "<Leads><Lead><Props><PAN key='id'>abc</PAN><Secret name='x'><b/>def</Secret><Id key='Secret'>ghi</Id></Props></Lead></Leads>",
-		"<Leads><Lead><Props><Secret name='x'><b/>XXXXXXXX</Secret><Id key='Secret'>XXXXXXXX</Id></Props></Lead></Leads>"
+	const in, want = "<Leads><Lead><Props><PAN key='id'>abc</PAN><Secret name='x' v='y'>def</Secret><Secret name='x'><b/>def</Secret><Id key='Secret'>ghi</Id></Props></Lead></Leads>",
+		"<Leads><Lead><Props><Secret name='XXXXXXXX' v='XXXXXXXX'>XXXXXXXX</Secret><Secret name='XXXXXXXX'></Secret><Id key='Secret'>XXXXXXXX</Id></Props></Lead></Leads>"
 	if got, _, err := run(leads(false), in, nil); got != want || err != nil {
 		t.Errorf("%s, %v: a field is shown for a pair of another name", got, err)
 	}

@@ -348,8 +348,8 @@ func (o *oracle) pair(el *tree, p *plan.Pairs, ent *plan.Entity) string {
 			t = f
 		}
 	}
-	if own := ent.Fields[fold(el.name)]; own != nil && own.Field != "" && own.Effect > t.Effect {
-		t = own
+	if own := ent.Fields[fold(el.name)]; own != nil && own.Field != "" && own.Effect >= plan.Mask && own.Effect >= t.Effect {
+		return o.field(el, own, ent, plan.Show)
 	}
 	if t.Effect == plan.Hide {
 		o.pairGone(el, p)

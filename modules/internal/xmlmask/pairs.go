@@ -60,8 +60,8 @@ func (u *emitter) pairs(el *element, p *plan.Pairs, ent *plan.Entity) error {
 }
 
 // pair rewrites one pair. One without a name that can be read is masked as a
-// whole; of several names the strictest counts, that of the element among them where
-// it is a field's.
+// whole; of several names the strictest counts. An element with the name of a masked
+// or hidden field is that field.
 func (u *emitter) pair(el *element, p *plan.Pairs, ent *plan.Entity) error {
 	names, _ := pairOf(el, p)
 	t := textmask.Full
@@ -70,8 +70,8 @@ func (u *emitter) pair(el *element, p *plan.Pairs, ent *plan.Entity) error {
 			t = f
 		}
 	}
-	if own := u.m.judge.Field(ent, []byte(el.name)); own.Field != "" && own.Effect > t.Effect {
-		t = own
+	if own := u.m.judge.Field(ent, []byte(el.name)); own.Field != "" && own.Effect >= plan.Mask && own.Effect >= t.Effect {
+		return u.field(el, own, ent, plan.Show)
 	}
 	if t.Effect == plan.Hide {
 		u.hide(el, t, p)
