@@ -6,6 +6,7 @@ package xmlmask
 import (
 	"bytes"
 	"slices"
+	"unicode"
 
 	"github.com/crmgate/crmgate/modules/internal/textmask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -37,11 +38,7 @@ func (u *emitter) hide(el *element, t *plan.Treatment, p *plan.Pairs) {
 		u.m.judge.Hide(t)
 		return
 	}
-	for _, a := range el.attrs {
-		if !a.fixed && !names(p, a.name) {
-			u.m.judge.Remember([]byte(a.text), gone)
-		}
-	}
+	u.rememberAttrs(el, p)
 	if p == nil || !el.parents {
 		u.rememberKids(el)
 		return
@@ -56,37 +53,71 @@ func (u *emitter) hide(el *element, t *plan.Treatment, p *plan.Pairs) {
 
 func names(p *plan.Pairs, name string) bool { return p != nil && slices.Contains(p.Name, fold(name)) }
 
-// rememberKids remembers the texts within an element of which nothing is shown: all
-// they say together, and each one.
+// rememberKids remembers the texts within an element of which nothing is shown: each
+// one, and what every element says with all in it.
 func (u *emitter) rememberKids(el *element) {
 	if !el.parents {
 		u.m.judge.Remember(el.text(), gone)
 		return
 	}
-	var all [][]byte
-	el.texts(func(text []byte) { all = append(all, text) })
-	u.m.judge.Remember(bytes.Join(all, nil), gone)
-	u.rememberEach(el)
-}
-
-func (u *emitter) rememberEach(el *element) {
+	u.m.judge.Remember(el.beginning(nil), gone)
 	for _, k := range el.kids {
-		switch {
-		case k.el == nil:
+		if k.el == nil {
 			u.m.judge.Remember(k.text, gone)
-		case k.el.parents:
-			u.rememberAttrs(k.el)
-			u.rememberEach(k.el)
-		default:
-			u.rememberAttrs(k.el)
-			u.m.judge.Remember(k.el.text(), gone)
+		} else {
+			u.rememberAttrs(k.el, nil)
+			u.rememberKids(k.el)
 		}
 	}
 }
 
-func (u *emitter) rememberAttrs(el *element) {
+// enough is more of a text than is remembered of any.
+const enough = 1 << 10
+
+// beginning appends all text within, up to as much as is remembered, from the first
+// that is no white space on.
+func (el *element) beginning(dst []byte) []byte {
+	for _, k := range el.kids {
+		switch {
+		case len(dst) > enough:
+			return dst
+		case k.el != nil:
+			dst = k.el.beginning(dst)
+		case len(dst) == 0:
+			dst = append(dst, bytes.TrimLeftFunc(k.text, unicode.IsSpace)...)
+		default:
+			dst = append(dst, k.text...)
+		}
+	}
+	return dst
+}
+
+// tears reports whether a value that is known stands partly in a text of an element's
+// own and partly in what is beside it.
+func (u *emitter) tears(el *element) bool {
+	var all []byte
+	var own [][2]int
+	for _, k := range el.kids {
+		if k.el != nil {
+			k.el.texts(func(text []byte) { all = append(all, text...) })
+		} else if k.text != nil {
+			own = append(own, [2]int{len(all), len(all) + len(k.text)})
+			all = append(all, k.text...)
+		}
+	}
+	for _, f := range u.m.judge.Known().Finds(all) {
+		for _, o := range own {
+			if f.Start < o[1] && o[0] < f.End && (f.Start < o[0] || o[1] < f.End) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (u *emitter) rememberAttrs(el *element, p *plan.Pairs) {
 	for _, a := range el.attrs {
-		if !a.fixed {
+		if !a.fixed && !names(p, a.name) {
 			u.m.judge.Remember([]byte(a.text), gone)
 		}
 	}

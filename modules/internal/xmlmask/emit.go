@@ -196,19 +196,15 @@ func (u *emitter) torn(el *element) bool {
 	if !own {
 		return false
 	}
-	var all, spaced []byte
-	hits, known := 0, 0
+	var all []byte
+	hits := 0
 	el.texts(func(text []byte) {
 		_, n := mask.Detect(nil, text)
 		hits += n
 		all = append(all, bytes.TrimSpace(text)...)
-		if u.m.echoes {
-			known += len(u.m.judge.Known().Finds(text))
-			spaced = append(spaced, text...)
-		}
 	})
 	_, n := mask.Detect(nil, all)
-	return n > hits || len(u.m.judge.Known().Finds(spaced)) > known
+	return n > hits || u.m.echoes && u.tears(el)
 }
 
 // loose treats text that stands between elements.

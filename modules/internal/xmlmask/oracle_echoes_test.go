@@ -4,6 +4,7 @@
 package xmlmask
 
 import (
+	"bytes"
 	"encoding/xml"
 	"maps"
 	"slices"
@@ -36,10 +37,22 @@ func (o *oracle) gone(el *tree, attrs bool) {
 		return
 	}
 	add(el.everything())
+	o.goneKids(el)
+}
+
+// goneKids has the oracle know what stands in an element that goes as a whole: each
+// text by itself.
+func (o *oracle) goneKids(el *tree) {
 	for _, k := range el.kids {
-		if k.text != nil {
-			add(*k.text)
-		} else if k.el != nil {
+		switch {
+		case k.text != nil:
+			o.known.Add([]byte(*k.text), nil, true)
+		case k.el != nil && k.el.parents:
+			rest := *k.el
+			rest.kids, rest.parents = nil, false
+			o.gone(&rest, true)
+			o.goneKids(k.el)
+		case k.el != nil:
 			o.gone(k.el, true)
 		}
 	}
@@ -78,13 +91,28 @@ func (t *tree) everything() string {
 	return out
 }
 
-// each calls f for every text within.
-func (t *tree) each(f func(string)) {
-	for _, k := range t.kids {
-		if k.el != nil {
-			k.el.each(f)
-		} else if k.text != nil {
-			f(*k.text)
+// torn says that a known value begins in one text and ends in another, and one of those
+// that it touches is the element's own.
+func (o *oracle) torn(el *tree) bool {
+	owner := []byte{} // of each byte: which of the element's parts it is of
+	for i, k := range el.kids {
+		n := byte(i % 100)
+		switch {
+		case k.text != nil:
+			owner = append(owner, bytes.Repeat([]byte{n + 100}, len(*k.text))...)
+		case k.el != nil:
+			owner = append(owner, bytes.Repeat([]byte{n}, len(k.el.everything()))...)
 		}
 	}
+	for _, f := range o.known.Finds([]byte(el.everything())) {
+		seen := map[byte]bool{}
+		own := false
+		for _, n := range owner[f.Start:f.End] {
+			seen[n], own = true, own || n >= 100
+		}
+		if own && len(seen) > 1 {
+			return true
+		}
+	}
+	return false
 }

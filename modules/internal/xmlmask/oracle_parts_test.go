@@ -259,9 +259,7 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 		t = o.unnamed(ent)
 	}
 	if joined, hits := el.all(); strings.TrimSpace(el.text()) != "" && t.Effect < plan.Mask {
-		pieces := 0
-		el.each(func(s string) { pieces += len(o.known.Finds([]byte(s))) })
-		if _, n := mask.Detect(nil, []byte(joined)); !o.learning && (n > hits || len(o.known.Finds([]byte(el.everything()))) > pieces) {
+		if _, n := mask.Detect(nil, []byte(joined)); !o.learning && (n > hits || o.torn(el)) {
 			t = full
 		}
 	}
