@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
@@ -43,8 +44,13 @@ const (
 type Masker struct {
 	judge textmask.Judge
 	plan  *plan.Plan
+	lim   jsonmask.Limits
 	most  int
 
+	echoes   bool // values are looked for where they come again
+	learning bool // for nothing else is the page read, see Masker.learn
+
+	src  io.Reader
 	z    *html.Tokenizer
 	out  []byte
 	sent int
@@ -53,6 +59,7 @@ type Masker struct {
 	claimed span // the claimed element that is open
 	claim   *plan.Element
 	text    []byte // of it
+	ends    []int  // of its pieces, between tags
 
 	script   *plan.Element // the script at hand holds JSON
 	raw      string        // tag of the raw text element that is open
@@ -82,7 +89,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 		out = nil
 	}
 	j := m.judge
-	*m = Masker{judge: j, plan: p, out: out, run: run, most: l.Record}
+	*m = Masker{judge: j, plan: p, out: out, run: run, lim: l, most: l.Record, echoes: slices.ContainsFunc(p.Elements, secret)}
 	m.judge.Reset(p, v, l)
 	if m.most <= 0 {
 		m.most = 1 << 20
@@ -101,8 +108,7 @@ func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
 // with tags in it within SVG, MathML or select, a claimed script that is not JSON. A tag
 // or a text beyond the limit of a record is a *jsonmask.LimitError.
 func (m *Masker) Reader(src io.Reader) io.Reader {
-	m.z = html.NewTokenizer(src)
-	m.z.SetMaxBuf(m.most)
+	m.src = src
 	return reader{m}
 }
 
@@ -134,6 +140,11 @@ func (r reader) Read(p []byte) (int, error) {
 
 // step reads one token.
 func (m *Masker) step() error {
+	if m.z == nil {
+		if err := m.begin(); err != nil {
+			return err
+		}
+	}
 	kind := m.z.Next()
 	raw := m.z.Raw()
 	if kind == html.ErrorToken {
@@ -165,7 +176,7 @@ func (m *Masker) step() error {
 		}
 	case html.DoctypeToken:
 		m.flush()
-		if _, hits := mask.Detect(nil, raw); hits == 0 {
+		if !m.found(raw) {
 			m.out = append(m.out, raw...)
 		}
 	}
@@ -174,22 +185,22 @@ func (m *Masker) step() error {
 
 // words takes a text.
 func (m *Masker) words(raw, text []byte) error {
+	if err := m.untagged(raw); err != nil {
+		return err
+	}
 	switch {
 	case m.claimed.name != "":
 		if len(m.text)+len(text) > maxRun {
 			text = nil // what is masked of so long a text does not depend on its end
 		}
 		m.text = append(m.text, text...)
+		m.ends = append(m.ends, len(m.text))
 	case m.raw == "script" && m.script != nil:
 		return m.document(raw)
-	case m.raw != "" && m.drawing.name != "" && bytes.IndexByte(raw, '<') >= 0:
-		return bad("raw text within a drawing")
-	case m.raw != "" && m.raw != "script" && m.raw != "textarea" && m.choices.name != "" && bytes.IndexByte(raw, '<') >= 0:
-		return bad("raw text within a list of choices") // of which browsers read the tags
 	case m.raw == "noscript" && bytes.IndexByte(raw, '<') >= 0: // tags where no scripts run, text elsewhere
 	case m.raw == "script" || m.raw == "style":
 		m.flush()
-		if !suspicious(raw) {
+		if !m.suspicious(raw) {
 			m.out = append(m.out, raw...)
 		} else {
 			m.judge.Text(nil, []byte("x"), textmask.Full, nil)
@@ -227,9 +238,10 @@ func (m *Masker) flush() {
 	m.run, m.runBytes = m.run[:0], 0
 }
 
-// torn reports whether the texts of the run, put together, hold personal data
-// that no one of them does. Pieces with white space between them are not put
-// together: the numbers of pages side by side are no telephone number.
+// torn reports whether the texts of the run, put together, hold personal data, or a
+// value that is known, that no one of them does. Pieces with white space between them
+// are not put together for personal data: the numbers of pages side by side are no
+// telephone number.
 func (m *Masker) torn() bool {
 	var all []byte
 	apart, texts := 0, 0
@@ -252,7 +264,7 @@ func (m *Masker) torn() bool {
 		return false
 	}
 	_, n := mask.Detect(nil, all)
-	return n > apart
+	return n > apart || m.echoes && m.tears()
 }
 
 // release ends the claimed element: what it held goes out as the mask of it.
@@ -260,16 +272,21 @@ func (m *Masker) release() {
 	if m.claimed.name == "" {
 		return
 	}
+	m.rememberText()
 	value, v := m.judge.Text(nil, bytes.TrimSpace(m.text), m.claim.Treat, m.claim.Entity)
 	if v == textmask.Changed {
 		m.out = append(m.out, html.EscapeString(string(value))...)
 	}
 	m.claimed.name, m.claim, m.text = "", nil, m.text[:0]
+	m.ends = m.ends[:0]
 }
 
 // end takes an end tag.
 func (m *Masker) end(raw []byte, name string) {
 	if m.claimed.name != "" {
+		if name == m.raw {
+			m.raw = ""
+		}
 		if !m.claimed.end(name) {
 			return
 		}

@@ -3,7 +3,10 @@
 
 package htmlmask
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // span is an element that is open, and those within it that decide whether an end
 // tag counts: browsers ignore </b> where a table is open in it, and </span> where
@@ -84,4 +87,24 @@ func (s *span) end(name string) bool {
 	}
 	s.name = ""
 	return true
+}
+
+// holds reports whether an element is open in the span, or is it.
+func (s *span) holds(names ...string) bool {
+	return s.name != "" && (slices.Contains(names, s.name) || slices.ContainsFunc(s.in, func(in inner) bool { return slices.Contains(names, in.name) }))
+}
+
+// untagged refuses raw text with tags in it where browsers read the tags: within a
+// drawing, and of most elements within a list of choices.
+func (m *Masker) untagged(raw []byte) error {
+	if m.raw == "" || bytes.IndexByte(raw, '<') < 0 {
+		return nil
+	}
+	if m.drawing.name != "" || m.claimed.holds("svg", "math") {
+		return bad("raw text within a drawing")
+	}
+	if m.raw != "script" && m.raw != "textarea" && (m.choices.name != "" || m.claimed.holds("select")) {
+		return bad("raw text within a list of choices")
+	}
+	return nil
 }

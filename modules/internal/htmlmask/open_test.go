@@ -35,6 +35,9 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 	for _, in := range []string{
 		"<select><title></select><p id=phone>secret</p></title>",
 		"<svg></math><title><p id=phone>secret</p></title></svg>",
+		"<svg><title id=phone><p></title>secret</p></title></svg>",
+		"<b id=phone><svg><title><p></title></svg></b>secret</p></title></svg></b>",
+		"<svg><g class=pan><title><p></title></g>secret</p></title></g></svg>",
 		"<svg><foreignObject><div></svg></div></foreignObject><title><p id=phone>secret</p></title></svg>",
 	} {
 		if got, _, err := run(in, nil); err == nil {

@@ -54,7 +54,12 @@ func (m *Masker) start(raw []byte, selfClosing bool) error {
 		attrs = append(attrs, attr{string(k), string(v)})
 	}
 	if m.claimed.name != "" {
-		m.claimed.start(tag, slices.ContainsFunc(m.claims(tag, attrs), hides))
+		claims := m.claims(tag, attrs)
+		m.rememberAttrs(attrs, claims, true)
+		m.claimed.start(tag, slices.ContainsFunc(claims, hides))
+		if raws[tag] {
+			m.raw = tag
+		}
 		return nil
 	}
 	if tag == "meta" {
@@ -135,6 +140,7 @@ func matches(e *plan.Element, tag string, attrs []attr) bool {
 // that say how it looks and what it is.
 func (m *Masker) attrs(attrs []attr, claims []*plan.Element) (out []attr, changed bool) {
 	bare := slices.ContainsFunc(claims, func(c *plan.Element) bool { return !c.JSON && c.Treat.Effect >= plan.Mask })
+	m.rememberAttrs(attrs, claims, bare)
 	for _, a := range attrs {
 		t, ent := textmask.Searched, textmask.Closed
 		selects := false
@@ -161,7 +167,7 @@ func (m *Masker) attrs(attrs []attr, claims []*plan.Element) (out []attr, change
 		case v == textmask.Changed:
 			changed = true
 			a.value = string(value)
-		case t == textmask.Searched && suspicious([]byte(a.value)):
+		case t == textmask.Searched && m.suspicious([]byte(a.value)):
 			changed = true
 			a.value = mask.FullText
 		}
@@ -238,6 +244,11 @@ func encoding(attrs []attr) error {
 // escapes are those of scripts, of URLs and of style sheets.
 var escapes = regexp.MustCompile(`\\u\{?0*[0-9a-fA-F]{2,4}\}?|\\x[0-9a-fA-F]{2}|%[0-9a-fA-F]{2}|\\0{0,4}[0-9a-fA-F]{2} ?`)
 
+// found reports whether a text looks like personal data, or holds a value that is known.
+func (m *Masker) found(b []byte) bool {
+	return personalText(b) || len(m.judge.Known().Finds(b)) > 0
+}
+
 // personalText reports whether a text looks like personal data.
 func personalText(b []byte) bool {
 	_, hits := mask.Detect(nil, b)
@@ -245,15 +256,15 @@ func personalText(b []byte) bool {
 }
 
 // suspicious reports whether a script, a style or an attribute holds what looks
-// like personal data, as it stands or with its escapes undone.
-func suspicious(b []byte) bool {
-	if personalText(b) {
+// like personal data, or a value that is known, as it stands or with its escapes undone.
+func (m *Masker) suspicious(b []byte) bool {
+	if m.found(b) {
 		return true
 	}
 	if !bytes.ContainsAny(b, `\%`) {
 		return false
 	}
-	return personalText(escapes.ReplaceAllFunc(b, func(e []byte) []byte {
+	return m.found(escapes.ReplaceAllFunc(b, func(e []byte) []byte {
 		digits := strings.Trim(strings.TrimLeft(string(e), `\ux%{`), "} ")
 		if len(digits) == 2 {
 			if raw, err := hex.DecodeString(digits); err == nil {
@@ -275,7 +286,7 @@ var assigned = regexp.MustCompile(`^[\s\w$.=]*$`)
 func (m *Masker) document(raw []byte) error {
 	m.flush()
 	from, to := bytes.IndexAny(raw, "{["), bytes.LastIndexAny(raw, "}]")+1
-	if from < 0 || to <= from || !assigned.Match(raw[:from]) || len(bytes.Trim(raw[to:], " \t\r\n;")) > 0 || suspicious(raw[:from]) {
+	if from < 0 || to <= from || !assigned.Match(raw[:from]) || len(bytes.Trim(raw[to:], " \t\r\n;")) > 0 || m.suspicious(raw[:from]) {
 		return bad("a script that is not the JSON that was declared")
 	}
 	doc := jsonmask.New(&plan.Plan{Root: &plan.Node{}, Fallback: m.script.Entity}, m.judge.Viewer, m.judge.Limits)
