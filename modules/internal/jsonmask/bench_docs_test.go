@@ -97,3 +97,37 @@ func benchIndented(n int) []byte {
 	}
 	return b.Bytes()
 }
+
+// benchDigits is a flat list of leads with as many digits as real ones have: ids, times,
+// amounts, codes.
+func benchDigits(n int) []byte {
+	r := rand.New(rand.NewPCG(7, uint64(n)))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	guid := func() string {
+		return fmt.Sprintf("%08x-%04x-4f89-9a0c-%012x", r.Uint32(), r.IntN(1<<16), r.Uint64N(1<<48))
+	}
+	day := func() string {
+		return fmt.Sprintf("20%02d-%02d-%02d %02d:%02d:%02d.000", 18+r.IntN(8), 1+r.IntN(12), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60))
+	}
+	var b strings.Builder
+	b.WriteByte('[')
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		phone := r.IntN(1e8)
+		fmt.Fprintf(&b, `{"ProspectID":"%s","ProspectAutoId":"%d","FirstName":"%s","LastName":"Rao"`, guid(), r.IntN(1e6), pick("Asha", "Ravi", "Jürgen", "Lakshmi"))
+		fmt.Fprintf(&b, `,"EmailAddress":"person%d@example.in","Phone":"+91-98%08d","Mobile":"97%08d","Company":null,"JobTitle":"%s"`, phone, phone, phone, pick("", "Manager"))
+		fmt.Fprintf(&b, `,"Source":"Inbound Phone call","ProspectStage":"%s","Score":%d,"EngagementScore":%d.5`, pick("Prospect", "Customer"), r.IntN(100), r.IntN(100))
+		fmt.Fprintf(&b, `,"DoNotEmail":false,"DoNotCall":true,"OwnerId":"%s","OwnerIdName":"Somebody Else","CreatedOn":"%s","ModifiedOn":"%s"`, guid(), day(), day())
+		fmt.Fprintf(&b, `,"OwnerIdEmailAddress":"owner%d@example.in","LastActivityDate":"%s","Notes":"called \"twice\"\nwill call back on Monday \u00e9","mx_PAN_Number":"ABCPE%04dF"`, r.IntN(30), day(), r.IntN(1e4))
+		fmt.Fprintf(&b, `,"mx_Mobile_2":"%d","mx_Date_of_Birth":"%s","mx_City":"%s","mx_Zip":"%d"`, r.IntN(9e6), day(), pick("Bengaluru", "Pune", "Navi Mumbai"), 560000+r.IntN(999))
+		fmt.Fprintf(&b, `,"mx_Street1":"%d, 4th Cross","mx_Street2":"","mx_State":"Karnataka","mx_Country":"India"`, r.IntN(400))
+		for k := range 9 {
+			fmt.Fprintf(&b, `,"mx_Custom_%d":"%s"`, k+1, pick("Asked for a quote", "Wants to visit the campus in the second week of the month", "", "Interested", "Call again after the holidays"))
+		}
+		b.WriteByte('}')
+	}
+	b.WriteByte(']')
+	return []byte(b.String())
+}

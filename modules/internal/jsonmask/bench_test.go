@@ -39,6 +39,7 @@ func benchPlan(unknown plan.Effect, rows *plan.Rows) *plan.Plan {
 	lead := &plan.Entity{Name: "lead", Unknown: &plan.Treatment{Effect: unknown}, Fields: map[string]*plan.Treatment{
 		"phone": masked(mask.Spec{Fn: "phone"}), "mobile": masked(mask.Spec{Fn: "phone"}),
 		"emailaddress": masked(mask.Spec{Fn: "email"}), "mxpannumber": masked(mask.Spec{Fn: "pan"}),
+		"mxmobile2": masked(mask.Spec{Fn: "full"}), "owneridemailaddress": {Field: "owner", Effect: plan.Hide},
 		"mxdateofbirth": {Field: "dob", Effect: plan.Hide}, "notes": {Field: "notes", Effect: plan.Hide},
 	}}
 	rec := &plan.Node{Record: &plan.Record{Entity: lead, Set: "leads", Rows: rows, Nested: map[string]*plan.Node{
@@ -59,6 +60,8 @@ func BenchmarkMasker(b *testing.B) {
 	}{
 		{"flat", benchFlat(200), benchPlan(plan.Show, nil), false},
 		{"flat/detect", benchFlat(200), benchPlan(plan.Detect, nil), false},
+		{"digits", benchDigits(1000), benchPlan(plan.Show, nil), false},
+		{"digits/detect", benchDigits(1000), benchPlan(plan.Detect, nil), false},
 		{"flat/rows", benchFlat(200), benchPlan(plan.Show, own), false},
 		{"flat/10000", benchFlat(10000), benchPlan(plan.Show, nil), false},
 		{"flat/cold", benchFlat(200), benchPlan(plan.Show, nil), true},

@@ -22,8 +22,7 @@ import (
 // Echoes reports whether a plan looks for values that are masked or hidden where they
 // come again: whether it masks or hides any field and searches any text.
 func Echoes(p *plan.Plan) bool {
-	c := newConfig(p)
-	return c.detects && c.secrets
+	return newConfig(p).echoes
 }
 
 // original is a value that is masked or hidden. One without a treatment is only passed
@@ -120,16 +119,21 @@ func (m *Masker) repeats(was standpoint) bool {
 	case m.whole:
 		was = standpoint{}
 	}
+	// Frames that begin or end hold no text, and of a member that is not kept nothing
+	// is shown.
+	return m.rearm(was.pos, m.pos, len(m.frames) == was.frames && (was.frames == 0 || m.frames[was.frames-1].kept > was.kept))
+}
+
+// rearm has the set remember what was noted between from and to, and arms the masker
+// when that is shown and has one of the values elsewhere.
+func (m *Masker) rearm(from, to int, shown bool) bool {
 	m.known.Trim()
 	for _, o := range m.origs {
 		m.learn(o)
 	}
-	// Frames that begin or end hold no text, and of a member that is not kept nothing
-	// is shown.
-	hit := m.known.Len() > 0 && len(m.frames) == was.frames && (was.frames == 0 || m.frames[was.frames-1].kept > was.kept) && m.heard(was.pos)
+	m.armed = shown && m.known.Len() > 0 && m.heard(from, to)
 	m.quietly()
-	m.armed = hit
-	return hit
+	return m.armed
 }
 
 // learn has the set remember a value.
@@ -185,8 +189,8 @@ func (m *Masker) learnAll(raw []byte) {
 	}
 }
 
-// heard looks for the values in what was walked from a place on.
-func (m *Masker) heard(from int) bool {
+// heard looks for the values in what was walked.
+func (m *Masker) heard(from, to int) bool {
 	for _, o := range m.origs {
 		if o.apart || o.v < from {
 			continue
@@ -196,7 +200,7 @@ func (m *Masker) heard(from int) bool {
 		}
 		from = o.end
 	}
-	return m.known.Echoes(m.in[from:max(from, m.pos)]) || m.known.Echoes(m.views) || m.known.EchoesNumber(m.views)
+	return m.known.Echoes(m.in[from:max(from, to)]) || m.known.Echoes(m.views) || m.known.EchoesNumber(m.views)
 }
 
 // quietly forgets what was noted, and leaves nothing of it in memory.

@@ -31,7 +31,7 @@ type frame struct {
 // step reads one member of the innermost frame, or what is before or behind the
 // body's value. Short of input it leaves everything as it was.
 func (m *Masker) step() error {
-	if m.state == within && (!m.echoing || m.whole) {
+	if m.state == within && (!m.armed || m.whole) {
 		if went, err := m.records(&m.frames[len(m.frames)-1]); went || err != nil {
 			return err
 		}

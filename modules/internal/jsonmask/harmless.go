@@ -15,21 +15,23 @@ import (
 // such as a@b.in.
 const shortest = 6
 
-// harmless reports whether text surely holds nothing that mask.Detect finds. It
-// knows the kinds of text that most fields hold: very short text, text with fewer
-// than four digits, a GUID, and a date with or without a time. Of all other text
-// it says no, and so it does of every other @, %, & and <, of base64, and of anything
-// else that is not ASCII.
+// harmless reports whether text surely holds nothing that mask.Detect finds, and no
+// number that may be known. It knows the kinds of text that most fields hold: very
+// short text, text with few digits, a GUID, and a date with or without a time. Of all
+// other text it says no, and so it does of every other @, %, & and <, of base64, and of
+// most else that is not ASCII.
 func harmless(text []byte) bool {
 	if len(text) < shortest {
 		return true
 	}
-	n, ok := countDigits(text)
+	n, other, ok := countDigits(text)
 	switch {
 	case !ok:
 		return false
-	case n < 4:
-		return !mask.LongRun(text)
+	case n+other < 4, other == 0 && n < fewDigits && (len(text) < panLen || !fourDigits(text)):
+		return len(text) < codedLen || !mask.LongRun(text)
+	case other > 0:
+		return false
 	}
 	switch len(text) {
 	case 36:
@@ -37,82 +39,101 @@ func harmless(text []byte) bool {
 	case 10:
 		return isDay(text)
 	case 19, 20, 23, 24:
-		return isDay(text[:10]) && isMoment(text[10:])
+		return isDay(text) && isMoment(text)
 	}
 	return false
 }
 
-// countDigits counts the digits of text; ok is false when it is not ASCII or has
-// a @, a %, a & or a <.
-func countDigits(text []byte) (n int, ok bool) {
+const (
+	fewDigits = 7  // from as many on a number may be somebody's, or be known
+	panLen    = 10 // letters, four digits, a letter
+	codedLen  = 16 // of the shortest run of base64 that is read
+)
+
+// countDigits counts the digits of text, and the bytes that are not ASCII; ok is false
+// when it has a @, a %, a & or a <.
+func countDigits(text []byte) (n, other int, ok bool) {
 	for len(text) >= 8 {
 		x := binary.LittleEndian.Uint64(text)
-		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
-		if ((at-lows)|(percent-lows)|(and-lows)|(less-lows)|x)&highs != 0 {
-			return n, false
+		if x&highs != 0 {
+			break
 		}
-		// Without a high bit no sum carries: the first marks '0' and above, the
-		// second what is above '9'.
-		n += bits.OnesCount64((x + (0x80-'0')*lows) &^ (x + (0x80-'9'-1)*lows) & highs)
+		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
+		if ((at-lows)|(percent-lows)|(and-lows)|(less-lows))&highs != 0 {
+			return n, other, false
+		}
+		n += bits.OnesCount64(between(x, '0', '9'))
 		text = text[8:]
 	}
 	for _, c := range text {
-		if c >= utf8.RuneSelf || c == '@' || c == '%' || c == '&' || c == '<' {
-			return n, false
-		}
-		if '0' <= c && c <= '9' {
+		switch {
+		case c >= utf8.RuneSelf:
+			other++
+		case c == '@' || c == '%' || c == '&' || c == '<':
+			return n, other, false
+		case '0' <= c && c <= '9':
 			n++
 		}
 	}
-	return n, true
+	return n, other, true
 }
 
-func isGUID(text []byte) bool { return fits(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") }
+// fourDigits reports whether text has four digits side by side.
+func fourDigits(text []byte) bool {
+	n := 0
+	for _, c := range text {
+		if n++; c < '0' || c > '9' {
+			n = 0
+		} else if n == 4 {
+			return true
+		}
+	}
+	return false
+}
 
-// isDay reports whether text is a date like 2024-05-17.
+// between marks the bytes of x from one on to another by their high bits. Without a high
+// bit in x no sum carries: the first marks what is not below, the second what is above.
+func between(x uint64, first, last uint64) uint64 {
+	return (x + (0x80-first)*lows) &^ (x + (0x80-last-1)*lows) & highs
+}
+
+// spelled reports whether the eight bytes of text from i on are digits, but for the
+// places where a pattern has something else than a zero byte, which is what stands there.
+// hex lets through letters up to f as well. text is ASCII.
+func spelled(text []byte, i int, pattern uint64, hex bool) bool {
+	x := binary.LittleEndian.Uint64(text[i:])
+	fixed := between(pattern, 1, 0x7F) // its high bits
+	fine := between(x, '0', '9')
+	if hex {
+		fine |= between(x|0x20*lows, 'a', 'f')
+	}
+	return fine&^fixed|fixed == highs && (x^pattern)&(fixed>>7*0xFF) == 0
+}
+
+// isGUID reports whether 36 bytes are a GUID.
+func isGUID(text []byte) bool {
+	return spelled(text, 0, 0, true) && spelled(text, 8, '-'|'-'<<40, true) && spelled(text, 16, '-'<<16|'-'<<56, true) &&
+		spelled(text, 24, 0, true) && spelled(text, 28, 0, true)
+}
+
+// isDay reports whether text begins with a date like 2024-05-17.
 func isDay(text []byte) bool {
-	if !fits(text, "0000-00-00") || text[0] != '1' && text[0] != '2' {
+	if !spelled(text, 0, '-'<<32|'-'<<56, false) || !spelled(text, 2, '-'<<16|'-'<<40, false) || text[0] != '1' && text[0] != '2' {
 		return false
 	}
 	month, day := 10*(text[5]-'0')+text[6]-'0', 10*(text[8]-'0')+text[9]-'0'
 	return 1 <= month && month <= 12 && 1 <= day && day <= 31
 }
 
-// isMoment reports whether text is a time of day behind a date, to the second
-// or the millisecond, with a Z or without.
+// isMoment reports whether behind a date there is a time of day, to the second or the
+// millisecond, with a Z or without.
 func isMoment(text []byte) bool {
-	if text[0] != ' ' && text[0] != 'T' {
+	n := len(text)
+	if text[n-1] == 'Z' {
+		n--
+	}
+	if text[10] != ' ' && text[10] != 'T' || !spelled(text, 11, ':'<<16|':'<<40, false) {
 		return false
 	}
-	text = text[1:]
-	if n := len(text) - 1; text[n] == 'Z' {
-		text = text[:n]
-	}
-	return fits(text, "00:00:00") || fits(text, "00:00:00.000")
-}
-
-// fits compares text with a pattern: 0 is a digit, x a hexadecimal one, anything
-// else itself.
-func fits(text []byte, pattern string) bool {
-	if len(text) != len(pattern) {
-		return false
-	}
-	for i, c := range text {
-		digit := '0' <= c && c <= '9'
-		switch p := pattern[i]; p {
-		case '0':
-			if !digit {
-				return false
-			}
-		case 'x':
-			if !digit && (c|0x20 < 'a' || c|0x20 > 'f') {
-				return false
-			}
-		default:
-			if c != p {
-				return false
-			}
-		}
-	}
-	return true
+	return n == 19 || n == 23 && spelled(text, 15, ':'<<8|'.'<<32, false)
 }

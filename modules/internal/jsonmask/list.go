@@ -24,8 +24,9 @@ type list struct {
 
 // records reads records of the array f one behind the other: those behind the first
 // that was kept, written without blanks between them. It does what step does for
-// each, in fewer moves, and reports whether it read any. Everything else is left to
-// step.
+// each, in fewer moves, and reports whether it did anything. Everything else is left to
+// step: a record as well in which a value stands a second time, for which it arms the
+// masker.
 func (m *Masker) records(f *frame) (went bool, err error) {
 	if f.kept == 0 || f.elem == nil {
 		return false, nil
@@ -53,7 +54,13 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		}
 		o := m.recs[len(m.recs)-1]
 		m.recs = m.recs[:len(m.recs)-1]
+		unclear := m.unclear
 		visible := m.visible(o)
+		if m.echoing && !m.whole && visible && m.rearm(lead, end, true) {
+			m.back(mark)
+			m.unclear, went = unclear, true
+			break
+		}
 		m.vals = m.vals[:o.vals]
 		m.closeScope(visible)
 		if visible {
@@ -67,7 +74,7 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		}
 		f.n++
 		m.pos, went = end, true
-		if m.echoing {
+		if m.whole {
 			mark = m.mark()
 			continue
 		}
@@ -123,7 +130,7 @@ func (m *Masker) recordOf(v int, l *list) (int, error) {
 // where all three are as foreseen, and returns the end of the value, else -1.
 func (s *shape) open(w *walker, v int) int {
 	m := s.opener
-	if m == nil || m.quick != copies || m.gate == shut || v > len(w.in)-glueReach {
+	if m == nil || m.quick != copies && m.quick != searches || m.gate == shut || v > len(w.in)-glueReach {
 		return -1
 	}
 	here := (*[glueReach]byte)(w.in[v:])
@@ -132,7 +139,8 @@ func (s *shape) open(w *walker, v int) int {
 	}
 	i := v + int(s.opens.size) + 1
 	x := w.ends.from(i)
-	if i += bits.TrailingZeros64(x); x == 0 || i >= len(w.in) || w.in[i] != '"' {
+	text := i
+	if i += bits.TrailingZeros64(x); x == 0 || i >= len(w.in) || w.in[i] != '"' || m.quick == searches && (w.armed || w.hinted(text, i) && !harmless(w.in[text:i])) {
 		return -1
 	}
 	m.gate, s.last = s.object, m

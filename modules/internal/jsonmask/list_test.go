@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -112,6 +113,32 @@ func TestForeseenScalarsAreStrict(t *testing.T) {
 			m.Reset(p, viewer, Limits{})
 			if _, err := m.Append(nil, []byte(in)); (err == nil) != json.Valid([]byte(in)) {
 				t.Errorf("%s: %v: what is no JSON goes through, or what is some does not", v, err)
+			}
+		}
+	}
+}
+
+// TestRecordsInARowAreSearched holds the same for values that come a second time, in a
+// list and in an object, which is walked again as a whole.
+func TestRecordsInARowAreSearched(t *testing.T) {
+	p := echoPlan(&plan.Rows{Scope: plan.Own, Owner: []string{"ownerid"}})
+	list := `[{"n":"nothing","ownerid":"u1","who":"Anil Kumar"},{"n":"Meera Nair","ownerid":"u1","who":"Meera Nair"},{"n":"Meera Nair","ownerid":"u9","who":"Ravi Menon"},` +
+		`{"n":"Ravi Menon","ownerid":"u1"},{"n":"Meera Nair","ownerid":"u1","who":"Lakshmi Rao"},{"n":"nothing","ownerid":"u1","who":"Meera Nair"},{"n":"Lakshmi Rao","ownerid":"u9"},{"n":"nothing","ownerid":"u1"}]`
+	for _, in := range []string{list, `{"rows":` + list + `}`} {
+		m := New(p, viewer, Limits{})
+		want, err := m.Append(nil, []byte(spaced(in)))
+		if err != nil || strings.Contains(string(want), "Nair") {
+			t.Fatalf("%s shows a masked value: %v", want, err)
+		}
+		stats := m.Stats()
+		for range 3 {
+			m.Reset(p, viewer, Limits{})
+			got, err := m.Append(nil, []byte(in))
+			if string(got) != strings.ReplaceAll(string(want), ", {", ",{") || err != nil {
+				t.Errorf("records in a row become\n%s, %v, in place of\n%s", got, err, want)
+			}
+			if now := m.Stats(); !reflect.DeepEqual(now, stats) {
+				t.Errorf("records in a row count as %v in place of %v", now, stats)
 			}
 		}
 	}

@@ -296,6 +296,8 @@ func (w *walker) mark() mark {
 
 // back takes back everything since the mark, counts of outer scopes aside.
 func (w *walker) back(m mark) {
+	clear(w.apart[m.apart:])
+	clear(w.views[m.views:])
 	w.out, w.from, w.depth = w.out[:m.out], m.from, m.depth
 	w.events, w.kept, w.drops = w.events[:m.events], m.kept, m.drops
 	w.recs, w.pairs, w.cols = w.recs[:m.recs], w.pairs[:m.pairs], w.cols[:m.cols]
