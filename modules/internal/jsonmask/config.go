@@ -58,11 +58,12 @@ func newConfig(p *plan.Plan) *config {
 func hears(p *plan.Plan) bool {
 	records, searched, seen := false, false, map[*plan.Node]bool{}
 	table := func(e *plan.Entity) {
-		if e != nil {
-			searched = searched || e.Unknown != nil && e.Unknown.Effect == plan.Detect
-			for _, t := range e.Fields {
-				searched = searched || t.Effect == plan.Detect
-			}
+		if e == nil || e.Unknown == nil || e.Unknown.Effect == plan.Show {
+			return
+		}
+		searched = searched || e.Unknown.Effect == plan.Detect
+		for _, t := range e.Fields {
+			searched = searched || t.Effect == plan.Detect
 		}
 	}
 	var visit func(n *plan.Node, ent *plan.Entity, inside bool)
