@@ -37,22 +37,10 @@ func (o *oracle) gone(el *tree, attrs bool) {
 		return
 	}
 	add(el.everything())
-	o.goneKids(el)
-}
-
-// goneKids has the oracle know what stands in an element that goes as a whole: each
-// text by itself.
-func (o *oracle) goneKids(el *tree) {
 	for _, k := range el.kids {
-		switch {
-		case k.text != nil:
-			o.known.Add([]byte(*k.text), nil, true)
-		case k.el != nil && k.el.parents:
-			rest := *k.el
-			rest.kids, rest.parents = nil, false
-			o.gone(&rest, true)
-			o.goneKids(k.el)
-		case k.el != nil:
+		if k.text != nil {
+			add(*k.text)
+		} else if k.el != nil {
 			o.gone(k.el, true)
 		}
 	}
