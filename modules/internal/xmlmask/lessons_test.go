@@ -55,3 +55,17 @@ func TestPairsThatAreNamedLikeFields(t *testing.T) {
 		t.Errorf("%s, %v: a field is shown for a pair of another name", got, err)
 	}
 }
+
+// Attributes stand apart (XML 1.0, 3.1): where one between two others goes, these must
+// not become one, or a part of the element's name.
+func TestAttributesStandApart(t *testing.T) {
+	for in, want := range map[string]string{
+		"<Leads><Lead PAN='x'id='1'/></Leads>":             "",
+		"<Leads><Lead id='1'PAN='x' name='y'/></Leads>":    "",
+		"<Leads PAN='x'><Lead\nPAN='x'\tid='1' /></Leads>": "<Leads><Lead\tid='1' /></Leads>",
+	} {
+		if got, _, err := run(leads(false), in, nil); got != want && want != "" || (err == nil) != (want != "") {
+			t.Errorf("%s: %s, %v", in, got, err)
+		}
+	}
+}

@@ -99,7 +99,9 @@ func readAttrs(t xml.StartElement, raw []byte) ([]attr, error) {
 	out := make([]attr, 0, len(t.Attr))
 	for n, a := range t.Attr {
 		from := i
-		i = skipSpace(raw, i)
+		if i = skipSpace(raw, i); i == from { // without the one in front this one would become a part of the name
+			return nil, bad("an attribute without white space in front")
+		}
 		eq := bytes.IndexByte(raw[i:], '=')
 		if eq < 0 {
 			return nil, bad("an attribute without a value")
