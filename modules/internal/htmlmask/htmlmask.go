@@ -323,7 +323,7 @@ func (m *Masker) enter(name string) {
 		opens bool
 	}{{&m.drawing, name == "svg" || name == "math"}, {&m.choices, name == "select"}} {
 		if s.span.name != "" {
-			s.span.start(name, false)
+			s.span.start(name, false, false)
 		} else if s.opens {
 			s.span.open(name)
 		}

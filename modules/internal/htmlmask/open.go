@@ -37,6 +37,10 @@ var (
 	// drawn are those of them that part what is in a drawing from what is around it.
 	drawn = set("svg math foreignobject desc title annotation-xml mi mo mn ms mtext")
 
+	// leaves are the elements that end a drawing (13.2.6.5).
+	leaves = set(`b big blockquote body br center code dd div dl dt em embed font h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr ol p pre ruby
+		s small span strong strike sub sup table tt u ul var`)
+
 	tables   = set("table tbody thead tfoot tr td th caption colgroup")
 	scopes   = set("applet button caption dir html marquee menu object ol select table td template th ul")
 	headings = set("h1 h2 h3 h4 h5 h6")
@@ -49,9 +53,13 @@ func across(name, within string) bool {
 	switch {
 	case drawn[within]:
 		return false
+	case name == "form", drawn[name] && name != "svg" && name != "math":
+		return false
+	case !special[within]:
+		return true
 	case tables[name]:
 		return within != "table" && within != "template" && within != "select"
-	case special[name] && !drawn[name] && name != "form":
+	case special[name] && !drawn[name]:
 		return !scopes[within]
 	}
 	return false
@@ -60,15 +68,32 @@ func across(name, within string) bool {
 // open starts a span.
 func (s *span) open(name string) { *s = span{name: name, in: s.in[:0]} }
 
-// start takes a start tag within.
-func (s *span) start(name string, claimed bool) {
+// start takes a start tag within. Within a drawing every element counts, for an end
+// tag reaches across none of those that stand in a text of it.
+func (s *span) start(name string, claimed, selfClosing bool) {
+	within := s.drawing()
 	switch {
-	case voids[name] || !special[name] && name != s.name && s.name != "form" && !claimed:
+	case voids[name] || selfClosing && (within == "svg" || within == "math") && !leaves[name]:
+	case !special[name] && name != s.name && s.name != "form" && !claimed && within == "":
 	case len(s.in) == maxNested:
 		s.lost = true
 	default:
 		s.in = append(s.in, inner{name, claimed})
 	}
+}
+
+// drawing returns the last of the open elements that part a drawing from what is
+// around it, "" for none.
+func (s *span) drawing() string {
+	for _, in := range slices.Backward(s.in) {
+		if drawn[in.name] {
+			return in.name
+		}
+	}
+	if drawn[s.name] {
+		return s.name
+	}
+	return ""
 }
 
 // end takes an end tag within, and reports whether it ends the span.

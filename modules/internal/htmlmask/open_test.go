@@ -26,6 +26,9 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<math><mrow><input class=pan>secret</mrow></math>",
 		"<annotation-xml class=pan><details></annotation-xml>secret</details></annotation-xml>",
 		"<body id=phone>x</body>secret",
+		"<svg><desc class=pan><path></desc>secret</path></desc></svg>",
+		"<b id=phone><svg><desc><x></desc></svg></b>secret",
+		"<b id=phone><svg><desc><p/></desc></svg></b>secret",
 		"<h1 id=phone><h2></h1>secret</h2>",
 	} {
 		if got, _, err := run(in, nil); err != nil || strings.Contains(got, "secret") {
@@ -51,6 +54,8 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<b id=phone><i>x</b>shown",
 		"<li class=pan><p>x<br></li>shown",
 		"<div class=pan><table><tr><td>x</td></tr></table><ul><li>y</ul><svg><path/></svg></div>shown",
+		"<b id=phone>x<svg><g><path/><path></g></svg></b>shown",
+		"<svg><g class=pan><path></g></svg><p>shown",
 		"<svg><title>x</title><g><path/></g></svg><script>if (a<b) go()</script><p>shown",
 		"<select><option>a<option>b</select><title>a<b</title>shown",
 	} {

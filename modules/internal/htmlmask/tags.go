@@ -56,7 +56,7 @@ func (m *Masker) start(raw []byte, selfClosing bool) error {
 	if m.claimed.name != "" {
 		claims := m.claims(tag, attrs)
 		m.rememberAttrs(attrs, claims, true)
-		m.claimed.start(tag, slices.ContainsFunc(claims, hides))
+		m.claimed.start(tag, slices.ContainsFunc(claims, hides), selfClosing)
 		if raws[tag] {
 			m.raw = tag
 		}
