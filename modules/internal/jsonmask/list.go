@@ -115,6 +115,9 @@ func (m *Masker) recordOf(v int, l *list) (int, error) {
 		return w.objectOf(s, v, e, nil)
 	}
 	end := s.open(w, v)
+	if end >= 0 && s.last.quick == searches && !w.clean(v+int(s.opens.size)+1, end-1) {
+		s.last.gate, s.last, end = 0, nil, -1
+	}
 	if end < 0 {
 		return w.objectOf(s, v, e, nil)
 	}
@@ -126,11 +129,16 @@ func (m *Masker) recordOf(v int, l *list) (int, error) {
 	return w.onward(s, v, end, n, e)
 }
 
+// clean reports whether nothing is to be found in the plain text v to end.
+func (w *walker) clean(v, end int) bool {
+	return !w.armed && (!w.hinted(v, end) || harmless(w.in[v:end]))
+}
+
 // open passes over the brace, the name and the value that an object begins with at v
-// where all three are as foreseen, and returns the end of the value, else -1.
+// where all three are as foreseen and the value is shown or searched, and returns the end of the value, else -1.
 func (s *shape) open(w *walker, v int) int {
 	m := s.opener
-	if m == nil || m.quick != copies && m.quick != searches || m.gate == shut || v > len(w.in)-glueReach {
+	if m == nil || m.gate == shut || v > len(w.in)-glueReach {
 		return -1
 	}
 	here := (*[glueReach]byte)(w.in[v:])
@@ -139,8 +147,7 @@ func (s *shape) open(w *walker, v int) int {
 	}
 	i := v + int(s.opens.size) + 1
 	x := w.ends.from(i)
-	text := i
-	if i += bits.TrailingZeros64(x); x == 0 || i >= len(w.in) || w.in[i] != '"' || m.quick == searches && (w.armed || w.hinted(text, i) && !harmless(w.in[text:i])) {
+	if i += bits.TrailingZeros64(x); x == 0 || i >= len(w.in) || w.in[i] != '"' {
 		return -1
 	}
 	m.gate, s.last = s.object, m
