@@ -14,7 +14,7 @@ func (a *App) unmarshalMail(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	m := new(MailConfig)
-	a.Config.Mail = m
+	a.Mail = m
 	for d.NextBlock(1) {
 		var err error
 		switch d.Val() {
@@ -54,7 +54,7 @@ func (a *App) unmarshalSMS(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	s := new(SMSConfig)
-	a.Config.SMS = s
+	a.SMS = s
 	for d.NextBlock(1) {
 		var err error
 		switch d.Val() {

@@ -56,7 +56,7 @@ func (a *App) checkSignIn() error {
 	if err := a.checkOrigin(); err != nil {
 		return err
 	}
-	if m := a.Config.Mail; m != nil {
+	if m := a.Mail; m != nil {
 		switch {
 		case m.Host == "" || m.From == "":
 			return errors.New("reading mail: host and from are needed")
@@ -70,7 +70,7 @@ func (a *App) checkSignIn() error {
 			return fmt.Errorf("reading mail: %d is no port", m.Port)
 		}
 	}
-	if s := a.Config.SMS; s != nil {
+	if s := a.SMS; s != nil {
 		switch {
 		case s.URL == "" || s.Secret == "":
 			return errors.New("reading sms: url and secret are needed")
@@ -88,7 +88,7 @@ func (a *App) checkOrigin() error {
 		switch {
 		case len(a.redirects) > 0:
 			return fmt.Errorf("reading origin: provider %s sends people away and back; say where the gate is, such as `origin https://crm.example.com`", a.redirects[0].Name())
-		case a.Config.Mail != nil:
+		case a.Mail != nil:
 			return errors.New("reading origin: mail carries links to the gate; say where it is, such as `origin https://crm.example.com`")
 		}
 		return nil

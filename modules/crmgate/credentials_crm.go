@@ -60,8 +60,7 @@ func (k *crmLogins) ask(ctx context.Context, c crmCredentials) (*crmLogin, error
 	req.Header.Set("User-Agent", "crmgate")
 	res, err := k.client.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err // the address may be nobody's business
 		}
 		return nil, fmt.Errorf("signing in to the CRM: %w", err)

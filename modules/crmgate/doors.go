@@ -70,10 +70,10 @@ func (a *App) factorKinds() []string {
 	if a.Origin != "" {
 		kinds = append(kinds, factor.Passkey)
 	}
-	if a.Config.Mail != nil {
+	if a.Mail != nil {
 		kinds = append(kinds, factor.Mail)
 	}
-	if a.Config.SMS != nil {
+	if a.SMS != nil {
 		kinds = append(kinds, factor.SMS)
 	}
 	if len(want) == 0 {
@@ -90,9 +90,9 @@ func (a *App) checkPolicy(set *policy.Set) error {
 		switch {
 		case m == factor.Passkey && a.Origin == "":
 			return fmt.Errorf("settings.sign_in.second_factor.methods names passkey: the Caddyfile's crmgate block has no origin")
-		case m == factor.Mail && a.Config.Mail == nil:
+		case m == factor.Mail && a.Mail == nil:
 			return fmt.Errorf("settings.sign_in.second_factor.methods names mail: the Caddyfile's crmgate block has no mail")
-		case m == factor.SMS && a.Config.SMS == nil:
+		case m == factor.SMS && a.SMS == nil:
 			return fmt.Errorf("settings.sign_in.second_factor.methods names sms: the Caddyfile's crmgate block has no sms")
 		}
 	}

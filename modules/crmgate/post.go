@@ -37,7 +37,7 @@ func (a *App) setUpPost() error {
 	if err := a.setUpSMS(); err != nil {
 		return err
 	}
-	m := a.Config.Mail
+	m := a.Mail
 	if m == nil {
 		return nil
 	}

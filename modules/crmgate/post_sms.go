@@ -15,7 +15,7 @@ import (
 
 // setUpSMS prepares the webhook that sends text messages.
 func (a *App) setUpSMS() error {
-	c := a.Config.SMS
+	c := a.SMS
 	if c == nil {
 		return nil
 	}

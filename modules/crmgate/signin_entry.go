@@ -6,6 +6,7 @@ package crmgate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/factor"
@@ -30,7 +31,7 @@ func (b *backend) Entrances(context.Context) (portal.Entrances, error) {
 		Passkey:  b.Origin != "" && s.Provider == "" && b.passkeys(),
 	}
 	e.Encrypt = s.PasswordEncryption
-	e.Forgot = e.Password && b.Config.Mail != nil && b.providers["local"] != nil
+	e.Forgot = e.Password && b.Mail != nil && b.providers["local"] != nil
 	for _, p := range b.redirects {
 		if s.Provider == "" || s.Provider == p.Name() {
 			e.Providers = append(e.Providers, portal.Provider{Name: p.Name(), Label: p.Label()})
@@ -41,12 +42,7 @@ func (b *backend) Entrances(context.Context) (portal.Entrances, error) {
 
 // passkeys says whether passkeys count.
 func (b *backend) passkeys() bool {
-	for _, k := range b.app().factorKinds() {
-		if k == factor.Passkey {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(b.app().factorKinds(), factor.Passkey)
 }
 
 // BeginPasskey starts a sign-in with a passkey.

@@ -75,8 +75,7 @@ func (a *attempt) stepRefused(err error) error {
 	case errors.Is(err, factor.ErrTries):
 		return refuse(policy.Throttled)
 	case errors.Is(err, factor.ErrWrong):
-		var w *factor.WrongError
-		if errors.As(err, &w) {
+		if w, ok := errors.AsType[*factor.WrongError](err); ok {
 			a.say(w.Kind + ": " + w.Detail)
 		}
 		return refuse(policy.WrongCredentials)

@@ -131,7 +131,7 @@ func onePlan(ps []*plan.Plan) bool {
 		return true
 	}
 	for _, p := range ps[1:] {
-		if p != ps[0] && !(p.Pass && ps[0].Pass) {
+		if p != ps[0] && (!p.Pass || !ps[0].Pass) {
 			return false
 		}
 	}

@@ -129,8 +129,7 @@ func (x *exchange) locked() step {
 	if err == nil {
 		return proceed
 	}
-	var locked *session.LockedError
-	if errors.As(err, &locked) {
+	if locked, ok := errors.AsType[*session.LockedError](err); ok {
 		x.d.Lock = &locked.Lock
 		return x.refuse(policy.Locked, err.Error())
 	}

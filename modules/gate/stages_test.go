@@ -18,9 +18,20 @@ func TestStageOrder(t *testing.T) {
 		at[s.name] = i
 	}
 	for _, pair := range [][2]string{
-		{"early data", "running"}, {"running", "client"}, {"client", "network"}, {"path", "network"}, {"network", "own pages"}, {"own pages", "who"},
-		{"find route", "who"}, {"who", "personal network"}, {"who", "cross-site"}, {"cross-site", "operation"}, {"operation", "throttle"},
-		{"operation", "decide"}, {"decide", "hygiene"}, {"hygiene", "identity"},
+		{"early data", "running"},
+		{"running", "client"},
+		{"client", "network"},
+		{"path", "network"},
+		{"network", "own pages"},
+		{"own pages", "who"},
+		{"find route", "who"},
+		{"who", "personal network"},
+		{"who", "cross-site"},
+		{"cross-site", "operation"},
+		{"operation", "throttle"},
+		{"operation", "decide"},
+		{"decide", "hygiene"},
+		{"hygiene", "identity"},
 	} {
 		first, ok1 := at[pair[0]]
 		second, ok2 := at[pair[1]]

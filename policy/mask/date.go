@@ -90,8 +90,8 @@ func isTime(s []byte) bool {
 	case "", "Z", " AM", " PM":
 		return true
 	}
-	switch {
-	case s[0] == '+' || s[0] == '-':
+	switch s[0] {
+	case '+', '-':
 		return clock(s[1:]) || len(s) == 5 && allDigits(s[1:])
 	}
 	return false

@@ -195,7 +195,7 @@ func readAnswers(body, boundary string) ([]found, bool) {
 	r := multipart.NewReader(strings.NewReader(body), boundary)
 	for {
 		part, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, true
 		}
 		if err != nil {

@@ -174,7 +174,7 @@ func copyMembers(doc []byte) error {
 	drop := false
 	for {
 		tok, err := d.ReadToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -204,7 +204,7 @@ func copyPairs(doc []byte) error {
 	f := compiled(mask.Spec{Fn: "phone"})
 	for {
 		tok, err := d.ReadToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

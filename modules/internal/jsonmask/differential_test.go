@@ -86,7 +86,7 @@ func TestDifferential(t *testing.T) {
 			if fault := compare(m, g.plan, doc, g.Rand); fault != "" {
 				t.Fatalf("plan %d, document %d: another answer than decoding, masking and comparing gives\n%s\n%s", seed, k, doc, fault)
 			}
-			if m.err == io.EOF {
+			if errors.Is(m.err, io.EOF) {
 				accepted++
 			} else {
 				refused++

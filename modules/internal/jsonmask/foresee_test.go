@@ -208,8 +208,7 @@ func TestLimitsHoldForWhatIsLearned(t *testing.T) {
 		}
 		m.Reset(p, viewer, c.lim)
 		_, err := m.Append(nil, []byte(c.in))
-		var le *LimitError
-		if !errors.As(err, &le) {
+		if _, ok := errors.AsType[*LimitError](err); !ok {
 			t.Errorf("%s: %v: one answer may make the gateway hold more than it should", name, err)
 		}
 	}

@@ -322,8 +322,7 @@ func TestLargeMatrixStreams(t *testing.T) {
 		}
 	}
 	_, err := io.ReadAll(New(p, viewer, Limits{}).Reader(strings.NewReader(`{"rows":[` + rows + `],"columns":["mx_PAN","a","Phone"]}`)))
-	var se *ShapeError
-	if !errors.As(err, &se) {
+	if _, ok := errors.AsType[*ShapeError](err); !ok {
 		t.Errorf("rows before their columns, too many to hold: %v", err)
 	}
 }

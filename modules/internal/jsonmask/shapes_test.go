@@ -126,8 +126,7 @@ func TestEveryTruncationIsRefused(t *testing.T) {
 		for n := range in {
 			m := New(p, viewer, Limits{})
 			got, err := io.ReadAll(m.Reader(&fixed{in[:n], 1}))
-			var se *SyntaxError
-			if !errors.As(err, &se) {
+			if _, ok := errors.AsType[*SyntaxError](err); !ok {
 				t.Fatalf("%s cut at %d: %v: half an answer passes for a whole one", name, n, err)
 			}
 			if len(m.totals) > 0 {

@@ -33,7 +33,7 @@ func parse(doc []byte) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.ReadToken(); err != io.EOF {
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("oracle: bytes behind the value")
 	}
 	return t, nil

@@ -36,7 +36,7 @@ func grow(text string) *branch {
 	open := []*branch{top}
 	for d := xml.NewDecoder(strings.NewReader(text)); ; {
 		tok, err := d.Token()
-		if err == io.EOF && len(open) == 1 && len(top.kids) == 1 {
+		if errors.Is(err, io.EOF) && len(open) == 1 && len(top.kids) == 1 {
 			return top.kids[0]
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ package xmlmask
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -56,8 +57,7 @@ func splice(b []byte, at, n int, with string) []byte {
 
 // settle writes the totals of a unit, which count what is in it.
 func (u *emitter) settle() {
-	for i := len(u.totals) - 1; i >= 0; i-- {
-		t := u.totals[i]
+	for _, t := range slices.Backward(u.totals) {
 		if !u.m.standing() {
 			u.out = splice(u.out, t.at, t.len, fmt.Sprint(u.counts[t.set]))
 		}
