@@ -56,7 +56,11 @@ func newConfig(p *plan.Plan) *config {
 // where there are no records. Where unknown fields of all records are shown as they
 // are, their values are not looked for around the records either.
 func hears(p *plan.Plan) bool {
-	records, searched, seen := false, false, map[*plan.Node]bool{}
+	type place struct {
+		node   *plan.Node
+		inside bool // a record: plans may share nodes between there and elsewhere
+	}
+	records, searched, seen := false, false, map[place]bool{}
 	table := func(e *plan.Entity) {
 		if e == nil || e.Unknown == nil || e.Unknown.Effect == plan.Show {
 			return
@@ -68,10 +72,10 @@ func hears(p *plan.Plan) bool {
 	}
 	var visit func(n *plan.Node, ent *plan.Entity, inside bool)
 	visit = func(n *plan.Node, ent *plan.Entity, inside bool) {
-		if n == nil || seen[n] {
+		if n == nil || seen[place{n, inside}] {
 			return
 		}
-		seen[n] = true
+		seen[place{n, inside}] = true
 		if n.Entity != nil {
 			ent = n.Entity
 		}

@@ -139,3 +139,23 @@ func TestNumbersAreSearched(t *testing.T) {
 		}
 	}
 }
+
+// A part that a plan has both around its records and within them is one of records,
+// whichever is seen first.
+func TestSharedPartsAreHeard(t *testing.T) {
+	shared := &plan.Node{Entity: &plan.Entity{Unknown: &plan.Treatment{Effect: plan.Detect}}}
+	lead := &plan.Entity{Fields: map[string]*plan.Treatment{"phone": {Field: "phone", Effect: plan.Hide}}, Unknown: &plan.Treatment{}}
+	records := func(nested map[string]*plan.Node) *plan.Plan {
+		return &plan.Plan{Fallback: lead, Root: &plan.Node{Members: map[string]*plan.Node{
+			"around": shared, "leads": {Elements: &plan.Node{Record: &plan.Record{Entity: lead, Nested: nested}}},
+		}}}
+	}
+	for range 50 { // maps are gone through in any order
+		if !Echoes(records(map[string]*plan.Node{"sub": shared})) {
+			t.Fatal("what is hidden is not looked for in the searched texts of a record")
+		}
+	}
+	if Echoes(records(nil)) {
+		t.Error("records that are shown as they are pay for a search around them")
+	}
+}
