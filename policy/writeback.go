@@ -42,7 +42,10 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 	given := u.Given.Value()
 	for _, id := range n.ids {
 		now, certain := p.now(n, u, id)
-		secrets := p.secrets(n, id)
+		secrets := &echo.Set{}
+		if shown.Effect == plan.Detect {
+			secrets = p.secrets(n, id)
+		}
 		shownNow := rendered(shown, p.set.maskFor(shown), now, given, secrets)
 		switch {
 		case !certain:
