@@ -31,6 +31,7 @@ var rooms = []room{
 	{"modules/crmgate", 3, "the app is what the handlers ask; it knows none of them"},
 	{"modules/gate", 4, "the request side meets the response side in the Decision only"},
 	{"modules/upstream", 4, "the response side meets the request side in the Decision only"},
+	{"modules/logs", 4, "the form of log lines knows nothing of what is logged"},
 	{"modules/match", 4, "matchers read the Decision and nothing else"},
 	{"modules", 5, "what a build imports"},
 	{"caddyfiles", 5, "examples, embedded"},

@@ -14,6 +14,7 @@ import (
 	_ "github.com/crmgate/crmgate/modules/identity/local"
 	_ "github.com/crmgate/crmgate/modules/identity/oidc"
 	_ "github.com/crmgate/crmgate/modules/identity/saml"
+	_ "github.com/crmgate/crmgate/modules/logs"
 	_ "github.com/crmgate/crmgate/modules/match"
 	_ "github.com/crmgate/crmgate/modules/records"
 	_ "github.com/crmgate/crmgate/modules/state"
