@@ -42,13 +42,16 @@ leaks: ## the corpus of hostile answers: a line an id, last how many leak
 fuzz: ## every fuzz target for FUZZTIME (default 20s)
 	@scripts/fuzz $(FUZZTIME)
 
-bench: build bin/rewriters ## CPU per request, side by side with bare Caddy and with other ways to mask
+bench: build bin/caddy bin/rewriters ## CPU per request, side by side with bare Caddy and with other ways to mask
 	@scripts/bench
 
 bench-leaks: build bin/rewriters ## the corpus of hostile answers through the gate and through other ways to mask
 	@set -o pipefail; $(GO) test ./modules/integration -run '^TestLeaks(Elsewhere)?$$' -count 1 -v -rewriters "$(CURDIR)/bin/rewriters" | grep '^leaks'
 
-.PHONY: bin/rewriters
+.PHONY: bin/caddy bin/rewriters
+bin/caddy:
+	@$(BUILD) -o bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy
+
 bin/rewriters:
 	@$(BUILD) -o bin/rewriters ./modules/integration/rewriters
 

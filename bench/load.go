@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -184,22 +185,28 @@ func (c *client) ask(request []byte) error {
 	}
 }
 
-// cpu is the user and system time a process has used, in ticks of 10 ms.
+// cpu is the time a process has had a processor for, in user and system mode, by
+// what the scheduler counts for its threads. That is exact to the nanosecond, where
+// /proc/<pid>/stat has ticks of 10 ms. The programs measured here end no threads.
 func cpu(pid int) (time.Duration, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("process %d: %w", pid, errors.Join(err, os.ErrNotExist))
 	}
-	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
+	var sum time.Duration
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
 		if err != nil {
 			return 0, err
 		}
-		ticks += n
+		ran, _, _ := strings.Cut(string(raw), " ")
+		n, err := strconv.ParseInt(ran, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", f, err)
+		}
+		sum += time.Duration(n)
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return sum, nil
 }
 
 // mallocs is how many objects a process has allocated so far.

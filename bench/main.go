@@ -5,9 +5,9 @@
 // role that sees everything, of roles with masks, and of the other ways in which
 // answers are masked today, side by side in one run.
 //
-// The same binary is bare Caddy (with Caddy's defaults) and the gate, so that
-// nothing but the gate differs. Variants are interleaved A B C .. C B A in every
-// round, CPU is user and system time of the measured process from /proc, and the
+// Bare Caddy is Caddy as it comes, of the version the gate is built of, with its
+// defaults; the gate runs as the examples have it. Variants are interleaved A B C .. C B A in every
+// round, CPU is what the scheduler counts for the measured process, and the
 // figure is the median of the ratios of the rounds: only ratios of one run say
 // anything on a machine that does other things too.
 //
@@ -27,6 +27,7 @@ import (
 // settings are what the flags say.
 type settings struct {
 	binary    string
+	stock     string
 	rewriters string
 	rounds    int
 	run       time.Duration
@@ -39,9 +40,10 @@ type settings struct {
 func main() {
 	var s settings
 	flag.StringVar(&s.binary, "binary", "../bin/crmgate", "the binary to measure")
+	flag.StringVar(&s.stock, "stock", "../bin/caddy", "Caddy as it comes, to compare with")
 	flag.StringVar(&s.rewriters, "rewriters", "../bin/rewriters", "Caddy with the rewriters to compare with")
-	flag.IntVar(&s.rounds, "rounds", 3, "rounds, each with two runs a variant")
-	flag.DurationVar(&s.run, "run", 1500*time.Millisecond, "length of a run")
+	flag.IntVar(&s.rounds, "rounds", 8, "rounds, each with two runs a variant")
+	flag.DurationVar(&s.run, "run", 500*time.Millisecond, "length of a run")
 	flag.IntVar(&s.clients, "clients", 48, "connections")
 	flag.StringVar(&s.sizes, "sizes", "1k,10k,100k,1m", "sizes of answers, of 1k, 10k, 100k and 1m; none: only the memory")
 	flag.StringVar(&s.only, "only", "", "the variants to measure beside bare Caddy, all if empty")

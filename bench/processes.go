@@ -54,6 +54,9 @@ http://%s {
 const gateFile = `{
 	admin %s
 	persist_config off
+	log {
+		format crmgate
+	}
 	crmgate {
 		account bench
 		data %s
@@ -106,7 +109,7 @@ func startAll(s *settings, dir string) (*processes, error) {
 		crm = memory
 	}
 	bare, admin := free(), free()
-	pid, err := b.caddy(s.binary, "bare", fmt.Sprintf(bareFile, admin, bare, crm), "GOGC=100", bare) // Caddy as it comes
+	pid, err := b.caddy(s.stock, "bare", fmt.Sprintf(bareFile, admin, bare, crm), "GOGC=100", bare) // Caddy as it comes
 	if err != nil {
 		return b, err
 	}
