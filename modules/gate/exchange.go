@@ -59,6 +59,7 @@ type exchange struct {
 	// One allocation holds what every request has.
 	decision  crmgate.Decision
 	principal policy.Principal
+	gatherer  gatherer
 }
 
 // replay sends another request through the whole gate, from the first stage, as

@@ -131,7 +131,10 @@ func (h *Handler) forward(x *exchange) error {
 		return nil
 	}
 	defer x.finish() // also when the proxy aborts the connection by a panic
-	err := x.then.ServeHTTP(x.w, r)
+	x.gatherer.ResponseWriter = x.w
+	defer x.gatherer.end() // as above
+	err := x.then.ServeHTTP(&x.gatherer, r)
+	x.gatherer.end()
 	if err == nil {
 		return nil
 	}

@@ -4,7 +4,6 @@
 package upstream
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -159,27 +158,3 @@ func (ended) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 // names returns the field names of the counts, in order.
 func names(counts map[string]int) []string { return slices.Sorted(maps.Keys(counts)) }
-
-// heads keeps the buffers in which the first part of an answer waits for its header.
-var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxHead is how large a buffer may be that is kept.
-const maxHead = 2 * hold
-
-// head is the first part of an answer; closing it gives the buffer back.
-type head struct{ *bytes.Buffer }
-
-func newHead() head {
-	b := heads.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
-	b.Reset()
-	return head{b}
-}
-
-// Close gives the buffer back; it must not be read afterwards.
-func (h *head) Close() error {
-	if h.Buffer != nil && h.Cap() <= maxHead {
-		heads.Put(h.Buffer)
-	}
-	h.Buffer = new(bytes.Buffer)
-	return nil
-}

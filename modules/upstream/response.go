@@ -17,10 +17,6 @@ import (
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
-// hold is how much rewritten output is kept before the header goes out: within
-// it a broken answer is a clean 502 and the length is exact.
-const hold = 128 << 10
-
 // answer turns the CRM's answer to what was sent into the one the client gets.
 func (t *Transport) answer(req, sent *http.Request, res *http.Response, d *crmgate.Decision) *http.Response {
 	d.Facts.Status = res.StatusCode
@@ -137,12 +133,12 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 		d.Facts.Sent = true
 		return out
 	}
-	first := newHead()
-	_, err := io.CopyN(first, body, hold)
+	first := newHead(res.ContentLength)
+	_, err := io.CopyN(first, body, first.most)
 	switch {
 	case errors.Is(err, io.EOF):
 		_ = body.Close()
-		out.Body, out.ContentLength = &first, int64(first.Len())
+		out.Body, out.ContentLength = first, int64(first.Len())
 		out.Header["Content-Length"] = []string{strconv.Itoa(first.Len())}
 		return out
 	case err == nil:
@@ -156,7 +152,7 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 		out.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(first, body), closers{body, &first}}
+		}{io.MultiReader(first, body), closers{body, first}}
 		return out
 	}
 	_ = first.Close()

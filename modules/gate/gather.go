@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+const (
+	// piece is what the proxy copies an answer by. A piece that is full says that the
+	// CRM is ahead of us, a shorter one that whatever was there has been read.
+	piece = 32 << 10
+	// gathered is how much goes out at once: more than this Caddy cuts in parts again.
+	gathered = 2 * piece
+	// longest is the length up to which gathering pays: of longer answers the kernel's
+	// own copying is what costs, and another copy only adds to it.
+	longest = 512 << 10
+)
+
+// gatherer hands an answer on in larger pieces than the proxy copies it by, since a
+// system call for each of those is what most of a page of 100 KB costs. Only full
+// pieces wait for the next one; what is shorter goes out at once with what waits, so
+// that an answer that trickles arrives as it is made, and so does what is flushed.
+// What waits when the handler ends, in whatever way, goes out then.
+type gatherer struct {
+	caddyhttp.ResponseWriterWrapper
+
+	asked bool // whether this answer is gathered has been looked at
+	on    bool
+	n     int             // of held that waits
+	held  *[gathered]byte // of a pool, while something waits
+}
+
+var gatherings = sync.Pool{New: func() any { return new([gathered]byte) }}
+
+// Write writes p, or keeps it for a while.
+func (g *gatherer) Write(p []byte) (int, error) {
+	if len(p) < piece && g.n == 0 {
+		return g.ResponseWriter.Write(p)
+	}
+	if !g.asked {
+		g.asked = true
+		length, err := strconv.ParseInt(g.Header().Get("Content-Length"), 10, 64)
+		g.on = err != nil || length <= longest
+	}
+	if !g.on {
+		return g.ResponseWriter.Write(p)
+	}
+	for took := 0; ; {
+		if g.held == nil {
+			g.held = gatherings.Get().(*[gathered]byte) //nolint:forcetypeassert // the pool holds nothing else
+		}
+		c := copy(g.held[g.n:], p[took:])
+		g.n, took = g.n+c, took+c
+		if took == len(p) && len(p) == piece && g.n < gathered {
+			return took, nil
+		}
+		if err := g.push(); err != nil {
+			return 0, err
+		}
+		if took == len(p) {
+			return took, nil
+		}
+	}
+}
+
+// push writes what waits.
+func (g *gatherer) push() error {
+	if g.n == 0 {
+		return nil
+	}
+	_, err := g.ResponseWriter.Write(g.held[:g.n])
+	g.n = 0
+	return err //nolint:wrapcheck // a writer's error, for who copies
+}
+
+// FlushError pushes what waits and flushes what is beneath.
+func (g *gatherer) FlushError() error {
+	if err := g.push(); err != nil {
+		return err
+	}
+	return http.NewResponseController(g.ResponseWriter).Flush() //nolint:wrapcheck // as above
+}
+
+// ReadFrom pushes what waits and copies r.
+func (g *gatherer) ReadFrom(r io.Reader) (int64, error) {
+	if err := g.push(); err != nil {
+		return 0, err
+	}
+	return g.ResponseWriterWrapper.ReadFrom(r) //nolint:wrapcheck // as above
+}
+
+// end pushes what waits and gives the buffer back.
+func (g *gatherer) end() {
+	_ = g.push() // a client that is gone is nobody to tell
+	if g.held != nil {
+		gatherings.Put(g.held)
+		g.held = nil
+	}
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*gatherer)(nil)
+	_ io.ReaderFrom       = (*gatherer)(nil)
+	_ http.Pusher         = (*gatherer)(nil)
+)

@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// receiver keeps what arrives, and in which pieces.
+type receiver struct {
+	*httptest.ResponseRecorder
+
+	pieces  []int
+	flushed []int // how much had arrived when it was flushed
+	fails   error
+}
+
+func newReceiver(length int) *receiver {
+	c := &receiver{ResponseRecorder: httptest.NewRecorder()}
+	if length >= 0 {
+		c.Header().Set("Content-Length", strconv.Itoa(length))
+	}
+	return c
+}
+
+func (c *receiver) Write(p []byte) (int, error) {
+	if c.fails != nil {
+		return 0, c.fails
+	}
+	c.pieces = append(c.pieces, len(p))
+	return c.ResponseRecorder.Write(p)
+}
+
+func (c *receiver) FlushError() error {
+	c.flushed = append(c.flushed, c.Body.Len())
+	return c.fails
+}
+
+func gathering(c *receiver) *gatherer {
+	g := new(gatherer)
+	g.ResponseWriter = c
+	return g
+}
+
+// TestGathering: full pieces travel together, and nothing else waits.
+func TestGathering(t *testing.T) {
+	const flush = -1
+	for name, c := range map[string]struct {
+		length int
+		writes []int
+		want   []int // before the handler ends
+		end    []int // then
+	}{
+		"a page of 100 KB":                   {100 << 10, []int{piece, piece, piece, 4 << 10}, []int{gathered, piece + 4<<10}, nil},
+		"a small answer":                     {500, []int{500}, []int{500}, nil},
+		"one that trickles":                  {9000, []int{10, 3000, 10, 5980}, []int{10, 3000, 10, 5980}, nil},
+		"one that trickles behind a piece":   {piece + 20, []int{piece, 10, 10}, []int{piece + 10, 10}, nil},
+		"one that ends with a full piece":    {3 * piece, []int{piece, piece, piece}, []int{gathered}, []int{piece}},
+		"one of unknown length":              {-1, []int{piece, piece, 1}, []int{gathered, 1}, nil},
+		"a long one":                         {longest + 1, []int{piece, piece, 1}, []int{piece, piece, 1}, nil},
+		"one as long as is gathered":         {longest, []int{piece, piece}, []int{gathered}, nil},
+		"pieces larger than what is full":    {-1, []int{piece, 3 * piece, piece}, []int{gathered, gathered}, []int{piece}},
+		"pushed while a piece waits":         {-1, []int{piece, flush, piece}, []int{piece}, []int{piece}},
+		"pushed behind each piece":           {-1, []int{piece, flush, 7, flush}, []int{piece, 7}, nil},
+		"a short piece, then full ones":      {-1, []int{16 << 10, piece, piece, 20 << 10}, []int{16 << 10, gathered, 20 << 10}, nil},
+		"nothing":                            {0, nil, nil, nil},
+		"a length that is none, full pieces": {-2, []int{piece, piece}, []int{gathered}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := newReceiver(c.length)
+			if c.length == -2 {
+				out.Header().Set("Content-Length", "many")
+			}
+			g := gathering(out)
+			for _, n := range c.writes {
+				if n == flush {
+					if err := g.FlushError(); err != nil || g.n != 0 {
+						t.Errorf("%d bytes wait after they were pushed: %v", g.n, err)
+					}
+					continue
+				}
+				if got, err := g.Write(make([]byte, n)); got != n || err != nil {
+					t.Fatalf("writing %d bytes: %d, %v", n, got, err)
+				}
+			}
+			if !slices.Equal(out.pieces, c.want) {
+				t.Errorf("went out as %v, want %v", out.pieces, c.want)
+			}
+			g.end()
+			g.end()
+			if got := out.pieces[len(c.want):]; !slices.Equal(got, c.end) {
+				t.Errorf("went out at the end: %v, want %v", got, c.end)
+			}
+		})
+	}
+}
+
+// TestGatheringLosesNothing: whatever pieces an answer comes in, the client gets its
+// bytes in order; and after a piece that was not full, all of them.
+func TestGatheringLosesNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	sizes := []int{1, 100, piece - 1, piece, piece, piece, piece + 1, 3*piece + 5, gathered}
+	for range 300 {
+		out := newReceiver([]int{-1, 100 << 10, longest, longest + 1}[rng.IntN(4)])
+		g := gathering(out)
+		var sent []byte
+		for range rng.IntN(12) {
+			p := make([]byte, sizes[rng.IntN(len(sizes))])
+			for i := range p {
+				p[i] = byte(rng.Uint32())
+			}
+			sent = append(sent, p...)
+			if rng.IntN(8) == 0 {
+				if n, err := g.ReadFrom(bytes.NewReader(p)); n != int64(len(p)) || err != nil {
+					t.Fatal(n, err)
+				}
+			} else if _, err := g.Write(p); err != nil {
+				t.Fatal(err)
+			}
+			if len(p) != piece && out.Body.Len() != len(sent) {
+				t.Fatalf("%d of %d bytes wait though the last piece was not full", len(sent)-out.Body.Len(), len(sent))
+			}
+			clear(p) // whoever wrote it uses it again
+		}
+		g.end()
+		if !bytes.Equal(out.Body.Bytes(), sent) {
+			t.Fatal("the client gets other bytes than were written")
+		}
+	}
+}
+
+// TestGatheringFails: who copies learns that the client is gone.
+func TestGatheringFails(t *testing.T) {
+	gone := errors.New("gone")
+	for name, act := range map[string]func(*gatherer) error{
+		"the next piece": func(g *gatherer) error { _, err := g.Write(make([]byte, piece)); return err },
+		"a short piece":  func(g *gatherer) error { _, err := g.Write([]byte("x")); return err },
+		"a push":         func(g *gatherer) error { return g.FlushError() },
+		"a copy":         func(g *gatherer) error { _, err := g.ReadFrom(strings.NewReader("x")); return err },
+	} {
+		out := newReceiver(-1)
+		g := gathering(out)
+		if _, err := g.Write(make([]byte, piece)); err != nil {
+			t.Fatal(err)
+		}
+		out.fails = gone
+		if err := act(g); !errors.Is(err, gone) {
+			t.Errorf("%s: %v", name, err)
+		}
+		g.end()
+	}
+}
+
+// TestGatheringLeavesTheRest: what is behind it is reached through it.
+func TestGatheringLeavesTheRest(t *testing.T) {
+	out := newReceiver(-1)
+	g := gathering(out)
+	g.WriteHeader(http.StatusTeapot)
+	rc := http.NewResponseController(g)
+	if err := rc.Flush(); err != nil || out.Code != http.StatusTeapot || len(out.flushed) != 1 {
+		t.Errorf("pushing the header alone: %v, status %d, pushed %d times", err, out.Code, len(out.flushed))
+	}
+	if g.Unwrap() != http.ResponseWriter(out) {
+		t.Error("sockets and deadlines reach the connection through Unwrap")
+	}
+	if _, err := io.Copy(g, io.LimitReader(zeros{}, 3*piece+1)); err != nil || out.Body.Len() != 3*piece+1 {
+		t.Errorf("a handler that copies by itself: %d bytes, %v", out.Body.Len(), err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
