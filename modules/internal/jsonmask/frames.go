@@ -31,10 +31,8 @@ type frame struct {
 // step reads one member of the innermost frame, or what is before or behind the
 // body's value. Short of input it leaves everything as it was.
 func (m *Masker) step() error {
-	if m.state == within && (!m.armed || m.whole) {
-		if went, err := m.records(&m.frames[len(m.frames)-1]); went || err != nil {
-			return err
-		}
+	if went, err := m.hurry(); went || err != nil {
+		return err
 	}
 	mark, was := m.mark(), m.standpoint()
 	m.saved = append(m.saved[:0], m.counts...)
@@ -195,6 +193,11 @@ func (m *Masker) next(f *frame) (named bool, err error) {
 		named = true
 		if p, err = m.ws(p); err != nil {
 			return named, err
+		}
+		if f.names.known && f.n > 0 {
+			f.names.stood(m.in[lead:p], 0, false)
+		} else if f.names.known && lead > 0 {
+			f.names.stood(m.in[lead-1:p], 1, true)
 		}
 		end, keep, pushed, err = m.slot(p, s, f, e)
 	}

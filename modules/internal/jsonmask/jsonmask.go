@@ -102,7 +102,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	m.unclear = 0
 	m.giveBack()
 	m.final, m.base = false, 0
-	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, false, false
+	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, true, false
 	m.whole, m.gathered = false, !m.echoing
 	m.frames, m.state, m.pos = m.frames[:0], atStart, 0
 	m.find = finder{}

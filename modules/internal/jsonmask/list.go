@@ -22,13 +22,12 @@ type list struct {
 	shape  *shape
 }
 
-// records reads records of the array f one behind the other: those behind the first
-// that was kept, written without blanks between them. It does what step does for
-// each, in fewer moves, and reports whether it did anything. Everything else is left to
-// step: a record as well in which a value stands a second time, for which it arms the
-// masker.
+// records reads records of the array f one behind the other, written without blanks
+// between them. It does what step does for each, in fewer moves, and reports whether it
+// did anything. Everything else is left to step: a record as well in which a value stands
+// a second time, for which it arms the masker.
 func (m *Masker) records(f *frame) (went bool, err error) {
-	if f.kept == 0 || f.elem == nil {
+	if f.elem == nil {
 		return false, nil
 	}
 	l := &f.list
@@ -40,12 +39,18 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 	}
 	mark := m.mark()
 	for full := max(chunk, len(m.out)+chunk/2); len(m.out) < full; {
-		lead := m.pos
-		if lead+1 >= len(m.in) || m.in[lead] != ',' || m.in[lead+1] != '{' {
+		lead, v := m.pos, m.pos
+		if f.n > 0 {
+			v++
+		}
+		if v >= len(m.in) || m.in[v] != '{' || v > lead && m.in[lead] != ',' {
 			break
 		}
-		end, err := m.recordOf(lead+1, l)
-		if err = m.unit(lead+1, end, err); err != nil {
+		if f.n > 0 && f.kept == 0 {
+			m.from = v // the comma behind records that went
+		}
+		end, err := m.recordOf(v, l)
+		if err = m.unit(v, end, err); err != nil {
 			if errors.Is(err, errShort) {
 				m.back(mark)
 				m.commit()
@@ -70,7 +75,7 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		} else {
 			m.back(mark)
 			m.drops++
-			m.cut(lead, end, false, f.kept)
+			m.cut(lead, end, f.n == 0, f.kept)
 		}
 		f.n++
 		m.pos, went = end, true
