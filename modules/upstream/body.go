@@ -133,15 +133,28 @@ func (b *masked) Close() error {
 	if b.engine == nil {
 		return nil
 	}
-	s := b.engine.Stats()
-	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = b.pool.masked.of(s.Masked), b.pool.hidden.of(s.Hidden), s.Dropped
-	if s.Unclear > 0 && b.facts.Detail == "" {
-		b.facts.Detail = fmt.Sprintf("the row condition came to no answer for %d records, which were left out", s.Unclear)
+	o := b.outcome()
+	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = o.Masked, o.Hidden, o.Dropped
+	if o.Unclear > 0 && b.facts.Detail == "" {
+		b.facts.Detail = fmt.Sprintf("the row condition came to no answer for %d records, which were left out", o.Unclear)
 	}
 	b.engine.Reset(b.engine.Plan(), nil, jsonmask.Limits{}) // no value and no reader outlives the body
 	b.pool.Put(b.engine)
 	b.engine, b.Reader = nil, ended{}
 	return b.closers.Close()
+}
+
+// outcome returns what the engine did. Engines that know the names by themselves are
+// asked for nothing else.
+func (b *masked) outcome() jsonmask.Outcome {
+	if e, ok := b.engine.(interface{ Outcome() jsonmask.Outcome }); ok {
+		return e.Outcome()
+	}
+	s := b.engine.Stats()
+	return jsonmask.Outcome{
+		Masked: b.pool.masked.of(s.Masked), Hidden: b.pool.hidden.of(s.Hidden),
+		Kept: s.Kept, Dropped: s.Dropped, Unclear: s.Unclear,
+	}
 }
 
 // failed is the reader of a body that cannot be read at all.

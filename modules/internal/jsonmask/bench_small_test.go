@@ -59,6 +59,9 @@ func answer(b *testing.B, m *Masker, p *plan.Plan, doc, buf []byte) {
 			b.Fatal(err)
 		}
 	}
+	if o := m.Outcome(); len(o.Masked) != 4 || len(o.Hidden) != 3 {
+		b.Fatal(o)
+	}
 	m.Reset(p, nil, Limits{})
 }
 

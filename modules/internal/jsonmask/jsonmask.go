@@ -43,6 +43,8 @@ type Masker struct {
 	tally    map[*plan.Treatment]int // index in tallies
 
 	tallies []tally
+	masks   fieldNames // of the last body that was asked about
+	hides   fieldNames
 }
 
 type tally struct {
@@ -86,6 +88,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	if m.config == nil || m.plan != p {
 		m.config = newConfig(p)
 		m.tally, m.tallies = map[*plan.Treatment]int{}, nil
+		m.masks, m.hides = fieldNames{}, fieldNames{}
 		m.forget()
 	}
 	if l.Name < m.lim.Name { // a name that was learned is not measured again
