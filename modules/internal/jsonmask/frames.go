@@ -25,7 +25,7 @@ type frame struct {
 	cols   columns      // of the matrix
 	row    bool         // an array whose elements are rows of it
 
-	list list // an array whose elements are records
+	list *list // an array whose elements are records; nil until that is known
 }
 
 // step reads one member of the innermost frame, or what is before or behind the
@@ -297,14 +297,11 @@ func (m *Masker) value(v int, n *plan.Node, e env, scope bool) (end int, keep, p
 		n = &anything
 	}
 	c := m.in[v]
-	in := entering(n, e)
-	switch {
-	case plain(n) && c == '[' && takesArray(n):
-		in.single = false
-		return v, true, true, m.push(v, frame{close: ']', elem: n.Elements, env: in, scope: scope})
-	case plain(n) && c == '{' && takesObject(n):
-		return v, true, true, m.pushObject(v, frame{env: in, scope: scope}, table{kind: memberTable, node: n, ent: in.ent})
-	case n.Matrix != nil && c == matrixStart(n.Matrix) && (c == '[' || m.large):
+	if contains(n, c) {
+		return v, true, true, m.enter(v, n, &e, scope)
+	}
+	if n.Matrix != nil && c == matrixStart(n.Matrix) && (c == '[' || m.large) {
+		in := entering(n, e)
 		m.large = false
 		in.single = false
 		if n.Matrix.Entity != nil {
@@ -333,6 +330,37 @@ func (m *Masker) value(v int, n *plan.Node, e env, scope bool) (end int, keep, p
 
 // anything is the node of a body whose shape nobody declared.
 var anything plan.Node
+
+// contains reports whether a value that begins with c is a container that n declares, and
+// nothing more special.
+func contains(n *plan.Node, c byte) bool {
+	return plain(n) && (c == '{' && takesObject(n) || c == '[' && takesArray(n))
+}
+
+// enter begins the frame of the declared container at v. It is built where it stays.
+func (m *Masker) enter(v int, n *plan.Node, e *env, scope bool) error {
+	ent := e.ent
+	if n.Entity != nil {
+		ent = n.Entity
+	}
+	var names *shape
+	object := m.in[v] == '{'
+	if object {
+		names = m.shapeFor(table{kind: memberTable, node: n, ent: ent})
+	}
+	if err := m.push(v, frame{}); err != nil {
+		return err
+	}
+	f := &m.frames[len(m.frames)-1]
+	f.scope = scope
+	f.env.ent, f.env.floor, f.env.rec = ent, e.floor, e.rec
+	if f.env.single = e.single && !n.Keyed; object {
+		f.close, f.names = '}', names
+		return nil
+	}
+	f.env.single, f.close, f.elem = false, ']', n.Elements
+	return nil
+}
 
 func (m *Masker) push(v int, f frame) error {
 	if err := m.open(v); err != nil {

@@ -39,26 +39,32 @@ func (m *Masker) hurry() (went bool, err error) {
 		}
 		went = true
 	}
-	if m.state == behind && m.final && m.pos == len(m.in) && !m.echoing {
+	if m.state != behind || m.pos < len(m.in) || m.echoing {
+		return went, nil
+	}
+	if m.final {
 		m.closeScope(true)
 		m.finish()
-		went = true
+		return true, nil
 	}
-	return went, nil
+	m.starve = true
+	m.put(m.pos, m.pos)
+	return true, m.yield()
 }
 
 // outset opens the body's value where nothing stands before it and it is a declared
 // container.
 func (m *Masker) outset() (bool, error) {
 	n := m.plan.Root
-	if len(m.in) == 0 || n == nil || !plain(n) || m.plan.Prefix != "" || m.plan.Format == plan.NoBody {
+	if len(m.in) == 0 || n == nil || m.plan.Prefix != "" || m.plan.Format == plan.NoBody || !contains(n, m.in[0]) {
 		return false, nil
 	}
-	if c := m.in[0]; (c != '{' || !takesObject(n)) && (c != '[' || !takesArray(n)) || !m.gathered && !m.gather(0) {
+	if !m.gathered && !m.gather(0) {
 		return false, nil
 	}
-	m.depth = 0
-	return true, m.start()
+	m.openScope()
+	m.depth, m.state = 0, within
+	return true, m.enter(0, n, &env{ent: m.fallback, rec: -1, single: true}, false)
 }
 
 // foreseen reads members of f for as long as they are foreseen, and their values stay as
@@ -71,13 +77,17 @@ func (m *Masker) foreseen(f *frame) (went bool, err error) {
 			return went, nil
 		}
 		c, n := m.in[v], e.slot.node
-		if e.slot.role == nodeRole && plain(n) && (c == '[' && takesArray(n) || c == '{' && takesObject(n)) {
+		if e.slot.role == nodeRole && contains(n, c) {
 			*e.stamp, s.last, m.find = s.object, e, finder{}
 			f.n++
 			f.kept++
+			scope := !f.env.single
+			if scope {
+				m.openScope()
+			}
 			m.depth = len(m.frames)
-			_, _, _, err = m.scoped(v, n, f.env) // moves f
-			return true, err
+			in := f.env // enter moves f
+			return true, m.enter(v, n, &in, scope)
 		}
 		end := -1
 		switch {
@@ -91,7 +101,7 @@ func (m *Masker) foreseen(f *frame) (went bool, err error) {
 		if end < 0 || end-v > m.lim.Record {
 			return went, nil
 		}
-		if e.slot.role == nodeRole {
+		if e.slot.role == nodeRole && m.filters {
 			if _, err = m.total(v, n.Total); err != nil {
 				return went, err
 			}

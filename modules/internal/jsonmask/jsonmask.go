@@ -84,20 +84,21 @@ func New(p *plan.Plan, v *plan.Viewer, l Limits) *Masker {
 // Reset makes m ready for the next body, after whatever became of the last one,
 // and gives the buffers of that one to whichever masker comes next.
 func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
-	l = l.withDefaults()
 	if m.config == nil || m.plan != p {
 		m.config = newConfig(p)
 		m.tally, m.tallies = map[*plan.Treatment]int{}, nil
 		m.masks, m.hides = fieldNames{}, fieldNames{}
 		m.forget()
 	}
-	if l.Name < m.lim.Name { // a name that was learned is not measured again
+	longest := m.lim.Name
+	m.lim = l
+	if m.lim.standard(); m.lim.Name < longest { // a name that was learned is not measured again
 		m.forget()
 	}
 	for k := range m.tallies {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
-	m.viewer, m.lim, m.hinting = v, l, false
+	m.viewer, m.hinting = v, false
 	m.echoing, m.armed, m.known = m.echoes, false, l.Echo
 	m.quietly()
 	m.back(mark{})

@@ -35,14 +35,21 @@ const (
 	maxWhole     = 2 * chunk // bytes of a body that is judged as a whole where values are looked for again
 )
 
-func (l Limits) withDefaults() Limits {
-	for _, x := range []struct {
-		p *int
-		v int
-	}{{&l.Depth, 256}, {&l.Name, 1 << 10}, {&l.Record, 1 << 20}, {&l.Members, 10_000}, {&l.Hold, 128 << 10}} {
-		if *x.p <= 0 {
-			*x.p = x.v
-		}
+// standard sets the members that are zero.
+func (l *Limits) standard() {
+	if l.Depth <= 0 {
+		l.Depth = 256
 	}
-	return l
+	if l.Name <= 0 {
+		l.Name = 1 << 10
+	}
+	if l.Record <= 0 {
+		l.Record = 1 << 20
+	}
+	if l.Members <= 0 {
+		l.Members = 10_000
+	}
+	if l.Hold <= 0 {
+		l.Hold = 128 << 10
+	}
 }

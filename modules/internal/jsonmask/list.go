@@ -11,10 +11,13 @@ import (
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
-// list is what the records of one array have in common, so that it is worked out
-// once.
+// list is what the records of an array have in common, so that it is worked out once. It
+// stays for the next array of that kind.
 type list struct {
-	judged bool // the rest says something
+	elem  *plan.Node   // what the array is declared to hold
+	from  *plan.Entity // the table around it
+	depth int          // the frames around it, and its own
+
 	usable bool // the records can be read one behind the other
 	set    int
 	rec    *plan.Record
@@ -30,11 +33,12 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 	if f.elem == nil {
 		return false, nil
 	}
-	l := &f.list
-	if !l.judged {
-		m.judge(f)
+	l := f.list
+	if l == nil {
+		l = m.judge(f)
+		f.list = l
 	}
-	if !l.usable {
+	if !l.usable || f.env.single || m.hiddenFromAll(l.rec.Rows) {
 		return false, nil
 	}
 	mark := m.mark()
@@ -90,18 +94,31 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 	return went, nil
 }
 
-// judge works out what the records of f have in common.
-func (m *Masker) judge(f *frame) {
-	l, n := &f.list, f.elem
-	l.judged = true
-	if l.rec = n.Record; l.rec == nil || l.rec.Scalar || n.Matrix != nil || f.env.single || m.hiddenFromAll(l.rec.Rows) || m.plan.MaxRows > 0 {
-		return
+// judge finds out, or works out, what the records of f have in common.
+func (m *Masker) judge(f *frame) *list {
+	for _, l := range m.lists {
+		if l.elem == f.elem && l.from == f.env.ent && l.depth == len(m.frames) {
+			return l
+		}
+	}
+	n := f.elem
+	l := &list{elem: n, from: f.env.ent, depth: len(m.frames)}
+	if len(m.lists) == maxLists {
+		m.lists = m.lists[:0]
+	}
+	m.lists = append(m.lists, l)
+	if l.rec = n.Record; l.rec == nil || l.rec.Scalar || n.Matrix != nil || m.plan.MaxRows > 0 {
+		return l
 	}
 	l.usable, l.set = true, m.sets[l.rec.Set]
 	if l.ent = entering(n, f.env).ent; l.rec.Entity != nil {
 		l.ent = l.rec.Entity
 	}
+	return l
 }
+
+// maxLists bounds the kinds of arrays that are remembered.
+const maxLists = 16
 
 // recordOf walks the record at v.
 func (m *Masker) recordOf(v int, l *list) (int, error) {

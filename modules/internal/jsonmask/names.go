@@ -221,7 +221,7 @@ func (w *walker) shapeFor(t table) *shape {
 }
 
 // forget drops everything that was learned.
-func (w *walker) forget() { w.shapes, w.learned, w.inner = nil, 0, nil }
+func (w *walker) forget() { w.shapes, w.learned, w.inner, w.lists = nil, 0, nil, nil }
 
 func (s *shape) begin() *shape {
 	s.last, s.marked = nil, nil

@@ -23,6 +23,7 @@ type walker struct {
 	depth int // open arrays and objects
 
 	shapes  [][]*shape // by depth
+	lists   []*list
 	turn    uint
 	learned int // entries of them all
 	events  []event
