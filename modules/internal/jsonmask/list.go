@@ -27,10 +27,10 @@ type list struct {
 
 // records reads records of the array f one behind the other, written without blanks
 // between them. It does what step does for each, in fewer moves, and reports whether it
-// did anything. Everything else is left to step: a record as well in which a value stands
-// a second time, for which it arms the masker.
+// did anything. Everything else is left to step: records behind some of which none was
+// kept, and a record in which a value stands a second time, for which it arms the masker.
 func (m *Masker) records(f *frame) (went bool, err error) {
-	if f.elem == nil {
+	if f.elem == nil || f.n > 0 && f.kept == 0 {
 		return false, nil
 	}
 	l := f.list
@@ -41,20 +41,17 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 	if !l.usable || f.env.single || m.hiddenFromAll(l.rec.Rows) {
 		return false, nil
 	}
+	lead, before := m.pos, byte(',')
+	if f.n == 0 {
+		lead, before = lead-1, '['
+	}
 	mark := m.mark()
 	for full := max(chunk, len(m.out)+chunk/2); len(m.out) < full; {
-		lead, v := m.pos, m.pos
-		if f.n > 0 {
-			v++
-		}
-		if v >= len(m.in) || m.in[v] != '{' || v > lead && m.in[lead] != ',' {
+		if lead < 0 || lead+1 >= len(m.in) || m.in[lead] != before || m.in[lead+1] != '{' {
 			break
 		}
-		if f.n > 0 && f.kept == 0 {
-			m.from = v // the comma behind records that went
-		}
-		end, err := m.recordOf(v, l)
-		if err = m.unit(v, end, err); err != nil {
+		end, err := m.recordOf(lead+1, l)
+		if err = m.unit(lead+1, end, err); err != nil {
 			if errors.Is(err, errShort) {
 				m.back(mark)
 				m.commit()
@@ -65,7 +62,7 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		m.recs = m.recs[:len(m.recs)-1]
 		unclear := m.unclear
 		visible := m.visible(o)
-		if m.echoing && !m.whole && visible && m.rearm(lead, end, true) {
+		if m.echoing && !m.whole && visible && m.rearm(m.pos, end, true) {
 			m.back(mark)
 			m.unclear, went = unclear, true
 			break
@@ -79,10 +76,14 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		} else {
 			m.back(mark)
 			m.drops++
-			m.cut(lead, end, f.n == 0, f.kept)
+			m.cut(m.pos, end, f.n == 0, f.kept)
 		}
 		f.n++
 		m.pos, went = end, true
+		lead, before = end, ','
+		if f.kept == 0 {
+			break
+		}
 		if m.whole {
 			mark = m.mark()
 			continue
