@@ -3,6 +3,8 @@
 
 package mask
 
+import "encoding/binary"
+
 // appendPhone shows the country code of an international number and its last
 // keep digits: "+91-98765 43210" becomes "+91XXXXXX3210". Four digits are shown
 // of ten or more national ones, at most a third of fewer, none of fewer than
@@ -13,20 +15,13 @@ func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 	if international {
 		s = s[1:]
 	}
-	var digits [16]byte
-	n := 0
-	for _, c := range s {
-		k := phoneBytes[c]
-		if k == 0 || n == len(digits) {
+	var own [16]byte
+	d := s
+	if len(s) < 8 || len(s) >= len(own) || !eightDigits(s) || !eightDigits(s[len(s)-8:]) {
+		if d = phoneDigits(&own, s); d == nil {
 			return dst, false
 		}
-		digits[n&15] = c // a separator is written over by what comes next
-		n += int(k) - 1
 	}
-	if n == len(digits) {
-		return dst, false
-	}
-	d := digits[:n]
 	code := 0
 	if international {
 		code = countryCode(d)
@@ -40,10 +35,35 @@ func appendPhone(dst, s []byte, keep int) ([]byte, bool) {
 		k = shown(len(national), keep)
 	}
 	if code > 0 {
-		dst = append(dst, '+', digits[0], digits[1], digits[2])
+		dst = append(dst, '+', d[0], d[1], d[2])
 		dst = dst[:len(dst)-3+code]
 	}
 	return append(append(dst, hidden...), national[len(national)-k:]...), true
+}
+
+// phoneDigits returns the digits of s between its separators, in own, or nil where it
+// holds anything else or sixteen digits and more. No digits at all are not nil.
+func phoneDigits(own *[16]byte, s []byte) []byte {
+	n := 0
+	for _, c := range s {
+		k := phoneBytes[c]
+		if k == 0 || n == len(own) {
+			return nil
+		}
+		own[n&15] = c // a separator is written over by what comes next
+		n += int(k) - 1
+	}
+	if n == len(own) {
+		return nil
+	}
+	return own[:n]
+}
+
+// eightDigits says whether s, eight bytes or more, begins with eight digits.
+func eightDigits(s []byte) bool {
+	x := binary.LittleEndian.Uint64(s)
+	const high, zeros, sixes = 0xF0F0F0F0F0F0F0F0, 0x3030303030303030, 0x0606060606060606
+	return x&high == zeros && (x+sixes)&high == zeros
 }
 
 // phoneBytes says of the digits of a telephone number 2 and of its separators 1.
