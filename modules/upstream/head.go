@@ -4,7 +4,8 @@
 package upstream
 
 import (
-	"bytes"
+	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -24,51 +25,87 @@ const (
 // heldWhole is how much room answers that are kept as a whole have now, in bytes.
 var heldWhole atomic.Int64
 
-// heads keeps the buffers in which the first part of an answer waits for its header;
-// those for whole answers are in a pool of their own.
-var heads, wideHeads = sync.Pool{New: func() any { return new(bytes.Buffer) }}, sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// heads keeps the buffers in which the first part of an answer waits for its header,
+// wideHeads those for whole answers.
+var heads, wideHeads sync.Pool // of *[]byte
 
 // head is the first part of an answer, or all of it. Closing it gives the buffer back.
 type head struct {
-	*bytes.Buffer
-	most int64 // how much may be put into it
-	wide int64 // what was taken of wholes
+	buf  *[]byte // nil when it was closed
+	read int     // of it
+	most int     // bytes that may be kept
+	wide int64   // what was taken of wholes
 }
 
 // newHead returns room for the first part of an answer that is length bytes long
 // before it is rewritten, -1 if nobody knows.
 func newHead(length int64) *head {
 	h := &head{most: hold}
+	pool, room := &heads, 16<<10
 	if length > hold/2 && length <= whole {
-		most := length + length/8 + hold // masks may be longer than what they stand for
-		if heldWhole.Add(most) <= wholes {
-			h.most, h.wide = most, most
-			h.Buffer = wideHeads.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
-			h.Reset()
-			h.Grow(int(length + length/8 + bytes.MinRead))
-			return h
+		wide := length + length/8 + hold // masks may be longer than what they stand for
+		if heldWhole.Add(wide) <= wholes {
+			h.most, h.wide = int(wide), wide
+			pool, room = &wideHeads, int(length+length/8)
+		} else {
+			heldWhole.Add(-wide)
 		}
-		heldWhole.Add(-most)
 	}
-	h.Buffer = heads.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
-	h.Reset()
+	if h.buf, _ = pool.Get().(*[]byte); h.buf == nil {
+		h.buf = new([]byte)
+	}
+	*h.buf = slices.Grow((*h.buf)[:0], room)
 	return h
 }
 
-// Close gives the buffer back; it must not be read afterwards.
+// leastRoom is what is offered to whoever fills a head.
+const leastRoom = 512
+
+// fill reads r to its end, which is no error, or until there is no more room, and
+// says which of them it was.
+func (h *head) fill(r io.Reader) (ended bool, err error) {
+	b := *h.buf
+	for len(b) < h.most {
+		b = slices.Grow(b, leastRoom)
+		n, err := r.Read(b[len(b):min(cap(b), h.most)])
+		b = b[:len(b)+n]
+		*h.buf = b
+		if err == io.EOF {
+			return true, nil
+		}
+		if err != nil {
+			return false, err //nolint:wrapcheck // of the body this is a part of
+		}
+	}
+	return false, nil
+}
+
+// Len returns how many bytes were kept and not read.
+func (h *head) Len() int { return len(*h.buf) - h.read }
+
+// Read reads what was kept.
+func (h *head) Read(p []byte) (int, error) {
+	if h.buf == nil || h.read == len(*h.buf) {
+		return 0, io.EOF
+	}
+	n := copy(p, (*h.buf)[h.read:])
+	h.read += n
+	return n, nil
+}
+
+// Close gives the buffer back. What was not read by then is gone.
 func (h *head) Close() error {
-	if h.Buffer == nil {
+	if h.buf == nil {
 		return nil
 	}
-	switch {
-	case h.wide > 0:
+	pool, largest := &heads, 2*hold
+	if h.wide > 0 {
 		heldWhole.Add(-h.wide)
-		if h.Cap() <= 2*whole {
-			wideHeads.Put(h.Buffer)
-		}
-	case h.Cap() <= 2*hold:
-		heads.Put(h.Buffer)
+		pool, largest = &wideHeads, 2*whole
 	}
-	h.Buffer, h.wide = new(bytes.Buffer), 0
+	if cap(*h.buf) <= largest {
+		pool.Put(h.buf)
+	}
+	h.buf = nil
 	return nil
 }

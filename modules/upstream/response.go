@@ -116,11 +116,11 @@ func bodiless(status int) bool {
 // plainBody undoes the content coding. A body without one may be of any length,
 // since no more of it is held than a record; a coded one is bounded.
 func plainBody(res *http.Response) (io.ReadCloser, error) {
-	limits, enc := coding.Limits{}, joined(res.Header.Values("Content-Encoding"))
+	enc := joined(res.Header.Values("Content-Encoding"))
 	if enc == "" || strings.EqualFold(enc, "identity") {
-		limits.MaxDecoded = -1
+		return io.NopCloser(res.Body), nil
 	}
-	return coding.NewReader(enc, res.Body, limits)
+	return coding.NewReader(enc, res.Body, coding.Limits{})
 }
 
 // stream runs the engine. The first part is read before anything is answered;
@@ -134,9 +134,9 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 		return out
 	}
 	first := newHead(res.ContentLength)
-	_, err := io.CopyN(first, body, first.most)
+	ended, err := first.fill(body)
 	switch {
-	case errors.Is(err, io.EOF):
+	case ended:
 		_ = body.Close()
 		out.Body, out.ContentLength = first, int64(first.Len())
 		out.Header["Content-Length"] = []string{strconv.Itoa(first.Len())}
