@@ -78,7 +78,7 @@ func (m *Masker) foreseen(f *frame) (went bool, err error) {
 		}
 		c, n := m.in[v], e.slot.node
 		if e.slot.role == nodeRole && contains(n, c) {
-			*e.stamp, s.last, m.find = s.object, e, finder{}
+			*e.stamp, s.last = s.object, e
 			f.n++
 			f.kept++
 			scope := !f.env.single
@@ -106,7 +106,9 @@ func (m *Masker) foreseen(f *frame) (went bool, err error) {
 				return went, err
 			}
 		}
-		*e.stamp, s.last, m.find = s.object, e, finder{}
+		if *e.stamp, s.last = s.object, e; m.find.short {
+			m.find = finder{}
+		}
 		f.n++
 		f.kept++
 		m.pos, went = end, true

@@ -29,6 +29,7 @@ import (
 type Masker struct {
 	walker
 	src      io.Reader
+	used     bool // there is something to forget
 	held     *buffers
 	frames   []frame
 	state    state
@@ -95,20 +96,27 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	if m.lim.standard(); m.lim.Name < longest { // a name that was learned is not measured again
 		m.forget()
 	}
+	m.viewer, m.base, m.wait = v, 0, m.single
+	m.echoing, m.armed, m.known = m.echoes, false, m.lim.Echo
+	m.gathered, m.starve, m.state = !m.echoing, true, atStart
+	if m.used {
+		m.used = false
+		m.clean()
+	}
+}
+
+// clean forgets everything about the last body.
+func (m *Masker) clean() {
 	for k := range m.tallies {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
-	m.viewer, m.hinting = v, false
-	m.echoing, m.armed, m.known = m.echoes, false, l.Echo
 	m.quietly()
-	m.back(mark{})
+	m.back(mark{wait: m.wait})
 	clear(m.vals[:cap(m.vals)])
-	m.unclear = 0
 	m.giveBack()
-	m.final, m.base = false, 0
-	m.wait, m.src, m.err, m.starve, m.large = m.single, nil, nil, true, false
-	m.whole, m.gathered = false, !m.echoing
-	m.frames, m.state, m.pos = m.frames[:0], atStart, 0
+	m.unclear, m.pos, m.frames = 0, 0, m.frames[:0]
+	m.final, m.hinting, m.large, m.whole = false, false, false, false
+	m.src, m.err = nil, nil
 	m.find = finder{}
 }
 
@@ -127,7 +135,7 @@ func (m *Masker) Plan() *plan.Plan { return m.plan }
 // viewer's rows. Errors of src are returned wrapped; a src that ends early is a
 // *SyntaxError.
 func (m *Masker) Reader(src io.Reader) io.Reader {
-	m.src = src
+	m.src, m.used = src, true
 	m.take()
 	return reader{m}
 }
@@ -245,7 +253,9 @@ func (m *Masker) fill() error {
 	for range 100 {
 		n, err := m.src.Read(m.in[len(m.in):cap(m.in)])
 		m.in = m.in[:len(m.in)+n]
-		m.look(len(m.in) - n)
+		if n > 0 {
+			m.look(len(m.in) - n)
+		}
 		if err == io.EOF {
 			m.final = true
 		} else if err != nil {
@@ -262,6 +272,11 @@ func (m *Masker) fill() error {
 // compact drops what has been judged from the window and makes room for more.
 func (m *Masker) compact() {
 	if m.pos < 64 && cap(m.in)-len(m.in) >= chunk {
+		return
+	}
+	if m.pos == len(m.in) && cap(m.in) >= chunk {
+		m.base += int64(m.pos)
+		m.in, m.ends, m.hints, m.pos, m.from = m.in[:0], m.ends[:0], m.hints[:0], 0, 0
 		return
 	}
 	// What goes is whole words of marks.
