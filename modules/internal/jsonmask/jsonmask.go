@@ -101,12 +101,12 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 	m.gathered, m.starve, m.state = !m.echoing, true, atStart
 	if m.used {
 		m.used = false
-		m.clean()
+		m.wipe()
 	}
 }
 
-// clean forgets everything about the last body.
-func (m *Masker) clean() {
+// wipe forgets everything about the last body.
+func (m *Masker) wipe() {
 	for k := range m.tallies {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
