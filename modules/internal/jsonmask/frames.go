@@ -320,7 +320,7 @@ func (m *Masker) value(v int, n *plan.Node, e env, scope bool) (end int, keep, p
 	end, keep, err = m.node(v, n, e)
 	if n.Matrix != nil {
 		m.find.matrix = true
-		if err == nil && c == '{' && end-v > m.lim.Record {
+		if err == nil && c == '{' && c == matrixStart(n.Matrix) && end-v > m.lim.Record {
 			m.large, m.find = true, finder{}
 			return v, false, false, errAgain
 		}

@@ -394,3 +394,20 @@ func TestNilMaskHides(t *testing.T) {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
+
+// TestALargeObjectInPlaceOfRowsEndsTheAnswer holds that the way in which a large matrix is
+// read in parts is for an object only where an object was declared: where rows alone were,
+// an object stands for an error, and one that is too large was walked again and again.
+func TestALargeObjectInPlaceOfRowsEndsTheAnswer(t *testing.T) {
+	p := &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{Columns: []string{"a"}}}}
+	src, tries := strings.NewReader(`{"message":"`+strings.Repeat("x", 64)+`"}`), 0
+	m := New(p, viewer, Limits{Record: 32})
+	m.Reader(src)
+	for ; m.err == nil && tries < 100; tries++ {
+		m.advance()
+	}
+	var le *LimitError
+	if !errors.As(m.err, &le) {
+		t.Errorf("after %d steps: %v: a worker reads one answer for ever", tries, m.err)
+	}
+}
