@@ -17,7 +17,8 @@ func (m *Masker) hurry() (went bool, err error) {
 			return went, err
 		}
 	}
-	for m.state == within && (!m.armed || m.whole) && len(m.out) < chunk {
+	full := max(chunk, len(m.out)+chunk/2) // a total may hold back more than a chunk
+	for m.state == within && (!m.armed || m.whole) && len(m.out) < full {
 		f := &m.frames[len(m.frames)-1]
 		var some bool
 		switch {
