@@ -27,10 +27,10 @@ type list struct {
 
 // records reads records of the array f one behind the other, written without blanks
 // between them. It does what step does for each, in fewer moves, and reports whether it
-// did anything. Everything else is left to step: records behind some of which none was
-// kept, and a record in which a value stands a second time, for which it arms the masker.
+// did anything. Everything else is left to step: a record as well in which a value stands
+// a second time, for which it arms the masker.
 func (m *Masker) records(f *frame) (went bool, err error) {
-	if f.elem == nil || f.n > 0 && f.kept == 0 {
+	if f.elem == nil {
 		return false, nil
 	}
 	l := f.list
@@ -49,6 +49,9 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 	for full := max(chunk, len(m.out)+chunk/2); len(m.out) < full; {
 		if lead < 0 || lead+1 >= len(m.in) || m.in[lead] != before || m.in[lead+1] != '{' {
 			break
+		}
+		if f.kept == 0 && f.n > 0 {
+			m.from = lead + 1 // the comma behind records that went
 		}
 		end, err := m.recordOf(lead+1, l)
 		if err = m.unit(lead+1, end, err); err != nil {
@@ -81,9 +84,6 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		f.n++
 		m.pos, went = end, true
 		lead, before = end, ','
-		if f.kept == 0 {
-			break
-		}
 		if m.whole {
 			mark = m.mark()
 			continue
