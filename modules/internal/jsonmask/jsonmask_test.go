@@ -406,8 +406,7 @@ func TestALargeObjectInPlaceOfRowsEndsTheAnswer(t *testing.T) {
 	for ; m.err == nil && tries < 100; tries++ {
 		m.advance()
 	}
-	var le *LimitError
-	if !errors.As(m.err, &le) {
+	if _, ok := errors.AsType[*LimitError](m.err); !ok {
 		t.Errorf("after %d steps: %v: a worker reads one answer for ever", tries, m.err)
 	}
 }
