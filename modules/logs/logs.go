@@ -37,6 +37,10 @@ func init() {
 // the proxy prepares a line for each request, with the request in it, and writes it when
 // debugging only. That is up to a twentieth of what a small request costs.
 //
+// It wraps others and is wrapped by none: `filter` and its like write what they are given
+// to the encoder beneath while a line is encoded, which this one would keep for later
+// lines. Such a configuration is refused; write `crmgate { wrap filter { ... } }`.
+//
 // Without `wrap`, lines are JSON, or for people where they go to a terminal.
 type Encoder struct {
 	// WrappedRaw is the encoder that writes. Default: `json`, or `console` on a terminal.
@@ -59,6 +63,11 @@ func (Encoder) CaddyModule() caddy.ModuleInfo {
 // Provision loads the wrapped encoder.
 func (e *Encoder) Provision(ctx caddy.Context) error {
 	e.ctx = ctx
+	for _, m := range ctx.Modules() {
+		if _, ok := m.(zapcore.Encoder); ok && m != caddy.Module(e) {
+			return fmt.Errorf("the log format crmgate stands within %s: write it the other way round, `format crmgate { wrap ... }`", m.CaddyModule().ID)
+		}
+	}
 	if e.WrappedRaw == nil {
 		return e.wrap(new(logging.JSONEncoder))
 	}

@@ -172,6 +172,24 @@ func TestBadFormat(t *testing.T) {
 	}
 }
 
+// TestNotWithinAnother: within filter, fields of one line would end up in later ones.
+func TestNotWithinAnother(t *testing.T) {
+	for text, refused := range map[string]bool{
+		`{"logging":{"logs":{"default":{"encoder":{"format":"filter","wrap":{"format":"crmgate"}}}}}}`:                             true,
+		`{"logging":{"logs":{"default":{"encoder":{"format":"append","fields":{},"wrap":{"format":"crmgate"}}}}}}`:                 true,
+		`{"logging":{"logs":{"default":{"encoder":{"format":"crmgate","wrap":{"format":"filter","wrap":{"format":"console"}}}}}}}`: false,
+		`{"logging":{"logs":{"default":{"encoder":{"format":"crmgate"}}}}}`:                                                        false,
+	} {
+		var cfg caddy.Config
+		if err := json.Unmarshal([]byte(text), &cfg); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&cfg); (err != nil && strings.Contains(err.Error(), "the other way round")) != refused || !refused && err != nil {
+			t.Errorf("%s: %v, want it refused: %v", text, err, refused)
+		}
+	}
+}
+
 // BenchmarkUnwritten is what the proxy's line for each request costs, beside what
 // it costs with Caddy's own encoder.
 func BenchmarkUnwritten(b *testing.B) {
