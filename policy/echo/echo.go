@@ -38,6 +38,9 @@ const (
 	maxKept = 1 << 18 // bytes of a set that is used again
 
 	patience = 64 // values with one hash that a new one is compared with
+
+	lows  = 0x0101010101010101
+	highs = 0x8080808080808080
 )
 
 // Set is the values of one answer. The zero Set is empty and ready. It must not be
@@ -55,6 +58,10 @@ type Set struct {
 	wholes  []int32 // by the whole of a value
 	tails   []int32 // by the last seven digits
 	numbers int     // entries that are numbers
+	linked  int     // entries that are in the tables; those behind them are put there when something is looked for
+	begins  *[1 << beginLog]uint64
+	odd     int // values that have no beginning, see begin
+	plain   int // bytes of the shortest plain value, 0 for none
 
 	finds []mask.Find
 	runs  []mask.Find
@@ -72,6 +79,7 @@ type entry struct {
 	hidden bool
 	cut    bool // the value goes on
 	number bool
+	plain  bool // nothing in it but letters and signs that are in every text
 }
 
 // The chains of an entry.
@@ -92,7 +100,7 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	if len(text) > longest {
 		text, cut = text[:longest], true
 	}
-	whole, ascii := hash(text)
+	whole, ascii, plain := hash(text)
 	if !recognised(text, ascii) {
 		return
 	}
@@ -100,6 +108,7 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	if s.heads == nil {
 		s.heads, s.wholes, s.tails = make([]int32, 1<<headLog), make([]int32, 1<<headLog), make([]int32, 1<<tailLog)
 		s.grams = make([]byte, 1<<gramLog)
+		s.begins = new([1 << beginLog]uint64)
 	}
 	for k, n := s.wholes[whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
 		if e := &s.entries[k-1]; e.whole == whole && e.cut == cut && int(e.size) == len(text) && same(s.original(e), text) {
@@ -117,12 +126,10 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 		s.entries = append(s.entries, entry{})
 	}
 	e := &s.entries[k]
-	e.mask, e.start, e.size, e.whole, e.hidden, e.cut = f, uint32(len(s.text)), uint16(len(text)), whole, hidden, cut
-	e.number = !cut && mask.IsNumber(text)
-	e.at = s.rarest(text)
-	e.window = windowAt(text, int(e.at))
+	e.mask, e.start, e.size, e.whole, e.hidden, e.cut, e.plain = f, uint32(len(s.text)), uint16(len(text)), whole, hidden, cut, plain
 	s.text = append(s.text, text...)
-	s.link(k + 1)
+	s.chain(k+1, byWhole, &s.wholes[whole>>(32-headLog)])
+	s.begin(e, text)
 }
 
 // AddNumber remembers a JSON number, by the digits of a whole one and as it is written
@@ -162,10 +169,13 @@ func (s *Set) trim() {
 	s.text = s.text[:n]
 	n = copy(s.entries, s.entries[gone:])
 	clear(s.entries[n:])
-	s.entries, s.numbers = s.entries[:n], 0
+	s.entries, s.numbers, s.linked, s.plain, s.odd = s.entries[:n], 0, 0, 0, 0
+	clear(s.begins[:])
 	for k := range s.entries {
-		s.entries[k].start -= from
-		s.link(k + 1)
+		e := &s.entries[k]
+		e.start -= from
+		s.chain(k+1, byWhole, &s.wholes[e.whole>>(32-headLog)])
+		s.begin(e, s.original(e))
 	}
 }
 
@@ -188,18 +198,30 @@ func (s *Set) Reset() {
 			s.unlink(&s.entries[k])
 		}
 	}
+	clear(s.begins[:])
 	clear(s.text)
 	clear(s.entries)
-	s.text, s.entries, s.numbers = s.text[:0], s.entries[:0], 0
+	s.text, s.entries, s.numbers, s.linked, s.plain, s.odd = s.text[:0], s.entries[:0], 0, 0, 0, 0
 }
 
 func (s *Set) original(e *entry) []byte { return s.text[e.start:][:e.size] }
 
-// link puts entry k, counted from 1, into the tables.
+// ready puts what was remembered since the last time into the tables that texts are
+// searched by.
+func (s *Set) ready() {
+	for ; s.linked < len(s.entries); s.linked++ {
+		s.link(s.linked + 1)
+	}
+}
+
+// link puts entry k, counted from 1, into them.
 func (s *Set) link(k int) {
 	e := &s.entries[k-1]
+	text := s.original(e)
+	e.number = !e.cut && mask.IsNumber(text)
+	e.at = s.rarest(text)
+	e.window = windowAt(text, int(e.at))
 	s.chain(k, byWindow, &s.heads[windowHash(e.window)])
-	s.chain(k, byWhole, &s.wholes[e.whole>>(32-headLog)])
 	for i := range stride {
 		s.grams[gramHash(uint32(e.window>>(8*i)))] |= 1 << i
 	}
@@ -216,7 +238,8 @@ func (s *Set) chain(k, by int, head *int32) {
 
 // unlink takes an entry out of the tables, when all others go as well.
 func (s *Set) unlink(e *entry) {
-	s.heads[windowHash(e.window)], s.wholes[e.whole>>(32-headLog)] = 0, 0
+	s.wholes[e.whole>>(32-headLog)] = 0
+	s.heads[windowHash(e.window)] = 0
 	for i := range stride {
 		s.grams[gramHash(uint32(e.window>>(8*i)))] = 0
 	}
@@ -299,12 +322,14 @@ func tailHash(number []byte) uint32 {
 }
 
 // hash is the same for texts that differ in the case of letters only.
-// ascii says that there is nothing else in text.
-func hash(text []byte) (whole uint32, ascii bool) {
-	h, all := uint64(len(text)), uint64(0)
+// ascii says that there is nothing else in text, plain that there are neither digits, @
+// and what IsTelling names nor what JSON escapes.
+func hash(text []byte) (whole uint32, ascii, plain bool) {
+	h, all, tells := uint64(len(text)), uint64(0), uint64(0)
 	for ; len(text) >= 8; text = text[8:] {
 		x := binary.LittleEndian.Uint64(text)
 		all |= x
+		tells |= telling(x)
 		h = (h ^ (x | folds)) * 0x9E3779B97F4A7C15
 		h ^= h >> 32
 	}
@@ -312,8 +337,20 @@ func hash(text []byte) (whole uint32, ascii bool) {
 	for i, c := range text {
 		x |= uint64(c) << (8 * i)
 	}
+	tells |= telling(x | folds<<(8*len(text))) // blanks behind it
 	h = (h ^ (x | folds)) * 0x9E3779B97F4A7C15
-	return uint32(h >> 32), (all|x)&0x8080808080808080 == 0
+	all = (all | x) & highs
+	return uint32(h >> 32), all == 0, (all|tells)&highs == 0
+}
+
+// telling has a high bit where x has a byte that few texts have. Of bytes that are not ASCII it says
+// nothing.
+func telling(x uint64) uint64 {
+	x &^= highs
+	digits := (x + (0x80-'0')*lows) &^ (x + (0x80-'@'-1)*lows)
+	signs := (x + (0x80-'%')*lows) &^ (x + (0x80-'&'-1)*lows)
+	written := (x ^ 0x02*lows - 0x21*lows) | (x ^ '\\'*lows - lows)
+	return digits | signs | written
 }
 
 // same compares texts of one length, letters of ASCII in either case.

@@ -14,9 +14,10 @@ import (
 // Echoes reports whether text, as it stands, may hold a value: whether Finds would find
 // one, numbers in another writing aside. It takes about a nanosecond for two bytes.
 func (s *Set) Echoes(text []byte) bool {
-	if len(s.entries) == 0 {
+	if len(s.entries) == 0 || len(text) < window {
 		return false
 	}
+	s.ready()
 	s.hops = 0
 	for i, g := s.near(text, 0); i >= 0; i, g = s.near(text, i+stride) {
 		for ; g != 0; g &= g - 1 {
@@ -33,7 +34,10 @@ func (s *Set) Echoes(text []byte) bool {
 
 // EchoesNumber reports whether text holds a number that is known, in whatever writing.
 func (s *Set) EchoesNumber(text []byte) bool {
-	if s.numbers == 0 {
+	if len(s.entries) == 0 || len(text) < window {
+		return false
+	}
+	if s.ready(); s.numbers == 0 {
 		return false
 	}
 	s.hops = 0
@@ -55,6 +59,7 @@ func (s *Set) Finds(text []byte) []mask.Find {
 	if len(s.entries) == 0 {
 		return nil
 	}
+	s.ready()
 	s.hops = 0
 	for i, g := s.near(text, 0); i >= 0; i, g = s.near(text, i+stride) {
 		for ; g != 0; g &= g - 1 {

@@ -82,6 +82,7 @@ func check(t *testing.T, s *Set, values []string, text string) {
 		s.Add([]byte(v), nil, k%2 == 0)
 	}
 	kept := remembered(values)
+	may := s.May([]byte(text)) // asked first, while nothing is in the tables
 	if s.Len() != len(kept) {
 		t.Fatalf("of %q %d values are remembered, not %d", values, s.Len(), len(kept))
 	}
@@ -109,13 +110,24 @@ func check(t *testing.T, s *Set, values []string, text string) {
 			t.Fatalf("%q is masked in %q, of %q: it repeats nothing", text[f.Start:f.End], text, kept)
 		}
 	}
+	if literal && (!may || !s.May([]byte(text))) {
+		t.Fatalf("a value of %q is shown in %q: nothing is looked for", kept, text)
+	}
+	if literal && len(text) < s.Plain() && !tells(text) {
+		t.Fatalf("a value of %q stands in %q, which is shorter than %d", kept, text, s.Plain())
+	}
 	if s.Echoes([]byte(text)) != literal || s.EchoesNumber([]byte(text)) != loose {
 		t.Fatalf("the first look at %q for %q says otherwise than the second", text, kept)
 	}
 }
 
+// tells reports whether text has anything but what Plain is about.
+func tells(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || '0' <= r && r <= '@' || strings.ContainsRune("%&\"\\", r) })
+}
+
 func TestAgainstOracle(t *testing.T) {
-	const alphabet = "aAbB01 -+é."
+	const alphabet = "aAbB01 -+é.\""
 	runes := []rune(alphabet)
 	r := rand.New(rand.NewPCG(1, 9))
 	random := func(n int) string {
@@ -130,7 +142,7 @@ func TestAgainstOracle(t *testing.T) {
 		var values []string
 		var text strings.Builder
 		for range r.IntN(12) {
-			values = append(values, random(r.IntN(14)))
+			values = append(values, random(r.IntN([]int{14, 40}[r.IntN(2)])))
 		}
 		for range r.IntN(6) {
 			text.WriteString(random(r.IntN(20)))

@@ -36,6 +36,9 @@ func (m *Masker) take() {
 		}
 		m.known = m.held.echo
 	}
+	if m.echoing {
+		m.raise()
+	}
 }
 
 // giveBack takes the buffers from m. One that a large body made grow is left to

@@ -41,6 +41,16 @@ func (w *walker) secret(v, end int, t *plan.Treatment, hide bool) {
 	}
 }
 
+// note is a searched text that stands in the window as it reads.
+type note struct{ v, end int }
+
+// note notes the text v to end.
+func (w *walker) note(v, end int) {
+	if w.echoing && !w.armed {
+		w.notes = append(w.notes, note{v, end})
+	}
+}
+
 // hear notes a searched text whose bytes in the window do not say all of what it reads.
 func (w *walker) hear(text []byte) {
 	w.views = append(append(w.views, 0), text...)
@@ -131,9 +141,28 @@ func (m *Masker) rearm(from, to int, shown bool) bool {
 	for _, o := range m.origs {
 		m.learn(o)
 	}
-	m.armed = shown && m.known.Len() > 0 && m.heard(from, to)
+	m.armed = shown && m.known.Len() > 0 && (m.known.Plain() < m.bar && m.heard(from, to) || m.noted())
 	m.quietly()
+	m.raise()
 	return m.armed
+}
+
+// noted looks for the values in the texts that were noted.
+func (m *Masker) noted() bool {
+	for _, n := range m.notes {
+		if text := m.in[n.v:n.end]; m.known.May(text) && m.known.Echoes(text) {
+			return true
+		}
+	}
+	return len(m.views) > 0 && (m.known.May(m.views) && m.known.Echoes(m.views) || m.known.EchoesNumber(m.views))
+}
+
+// raise says from which length on text without anything telling is noted: that of the
+// shortest value that can stand in such, among those of the last body as well, which has
+// much the same.
+func (m *Masker) raise() {
+	n := m.known.Plain()
+	m.least, m.bar = min(m.least, n), min(m.lastBar, n)
 }
 
 // learn has the set remember a value.
@@ -207,7 +236,7 @@ func (m *Masker) heard(from, to int) bool {
 func (m *Masker) quietly() {
 	clear(m.apart)
 	clear(m.views)
-	m.origs, m.apart, m.views = m.origs[:0], m.apart[:0], m.views[:0]
+	m.origs, m.apart, m.views, m.notes = m.origs[:0], m.apart[:0], m.views[:0], m.notes[:0]
 	if cap(m.apart)+cap(m.views) > maxKept {
 		m.apart, m.views = nil, nil
 	}

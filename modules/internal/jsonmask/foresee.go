@@ -197,7 +197,7 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 	if in[v] == '"' {
 		end := w.plain(v + 1)
 		if end < len(in) && in[end] == '"' {
-			if (q == searches || q == copies && least == searches) && w.hinted(v+1, end) && !harmless(in[v+1:end]) {
+			if (q == searches || q == copies && least == searches) && !w.passes(v+1, end) {
 				return -1
 			}
 			return end + 1
@@ -215,8 +215,16 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 		return -1
 	}
 	end, err := w.scalar(v)
-	if err != nil || (q == searches || q == copies && least == searches) && !quiet(in[v:end]) {
+	if err != nil {
 		return -1
+	}
+	if q == searches || q == copies && least == searches {
+		if !quiet(in[v:end]) {
+			return -1
+		}
+		if end-v >= shortNumber {
+			w.note(v, end)
+		}
 	}
 	return end
 }
@@ -224,7 +232,7 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 // quiet reports whether a literal or number need not be looked at where texts are
 // searched.
 func quiet(raw []byte) bool {
-	return len(raw) < shortNumber && (raw[0] > '9' || bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0)
+	return len(raw) <= shortNumber && (raw[0] > '9' || bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0)
 }
 
 // least is searches where what is shown is searched.

@@ -154,7 +154,23 @@ func (m *Masker) recordOf(v int, l *list) (int, error) {
 
 // clean reports whether nothing is to be found in the plain text v to end.
 func (w *walker) clean(v, end int) bool {
-	return !w.armed && (!w.hinted(v, end) || harmless(w.in[v:end]))
+	return !w.armed && w.passes(v, end)
+}
+
+// passes is clean for a walker that is not armed. It notes what a value may be found in.
+func (w *walker) passes(v, end int) bool {
+	if end-v < shortest {
+		return true
+	}
+	if w.hinted(v, end) {
+		if !harmless(w.in[v:end]) {
+			return false
+		}
+	} else if end-v < w.bar {
+		return true
+	}
+	w.note(v, end)
+	return true
 }
 
 // open passes over the brace, the name and the value that an object begins with at v

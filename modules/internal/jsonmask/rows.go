@@ -283,14 +283,14 @@ func (w *walker) keepValue(v int, need uint8) error {
 type mark struct {
 	out, from, depth, events, kept, drops int
 	recs, pairs, cols, counts, totals     int
-	vals, origs, apart, views             int
+	vals, origs, apart, views, notes      int
 	wait                                  bool
 }
 
 func (w *walker) mark() mark {
 	return mark{
 		len(w.out), w.from, w.depth, len(w.events), w.kept, w.drops,
-		len(w.recs), len(w.pairs), len(w.cols), len(w.counts), len(w.totals), len(w.vals), len(w.origs), len(w.apart), len(w.views), w.wait,
+		len(w.recs), len(w.pairs), len(w.cols), len(w.counts), len(w.totals), len(w.vals), len(w.origs), len(w.apart), len(w.views), len(w.notes), w.wait,
 	}
 }
 
@@ -303,4 +303,5 @@ func (w *walker) back(m mark) {
 	w.recs, w.pairs, w.cols = w.recs[:m.recs], w.pairs[:m.pairs], w.cols[:m.cols]
 	w.counts, w.totals, w.wait = w.counts[:m.counts], w.totals[:m.totals], m.wait
 	w.vals, w.origs, w.apart, w.views = w.vals[:m.vals], w.origs[:m.origs], w.apart[:m.apart], w.views[:m.views]
+	w.notes = w.notes[:m.notes]
 }

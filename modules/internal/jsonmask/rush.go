@@ -43,7 +43,7 @@ func (s *shape) rush(w *walker, end, n int, last, m *entry, least quick) (int, i
 				break
 			}
 			text := bits.TrailingZeros64(x)
-			if m.quick|least != copies && text >= shortest && w.hints.touch(i, x) {
+			if m.quick|least != copies && text >= shortest && (text >= w.bar || w.hints.touch(i, x)) {
 				break
 			}
 			if i += text; uint(i) >= uint(len(in)) || in[i] != '"' {
@@ -106,7 +106,7 @@ func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int,
 				break
 			}
 			text := bits.TrailingZeros64(x)
-			if m.quick|least != copies && text >= shortest && w.hints.touch(i, x) {
+			if m.quick|least != copies && text >= shortest && (text >= w.bar || w.hints.touch(i, x)) {
 				break
 			}
 			if i += text; uint(i) >= uint(len(in)) || in[i] != '"' {
@@ -147,7 +147,7 @@ func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int,
 
 // shortNumber is the length of the shortest number that is looked at where texts
 // are searched.
-const shortNumber = 7
+const shortNumber = 6
 
 // The literals as words; false without its end.
 const (

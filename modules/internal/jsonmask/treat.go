@@ -163,6 +163,7 @@ func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 	}
 	text := w.in[v+1 : end-1]
 	if !escaped && !w.armed && harmless(text) {
+		w.note(v+1, end-1)
 		return end, nil
 	}
 	if escaped {
@@ -202,6 +203,7 @@ func (w *walker) detectNumber(v int, t *plan.Treatment) (int, error) {
 			return end, nil
 		}
 	}
+	w.note(v, end)
 	digits, whole := mask.AppendWhole(w.value[:0], raw)
 	w.value = digits
 	if whole && w.echoing && !w.armed && len(digits) >= echo.Shortest {

@@ -5,6 +5,7 @@ package jsonmask
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/crmgate/crmgate/policy/echo"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -46,6 +47,10 @@ type walker struct {
 	origs   []original // such values of what is being walked
 	apart   []byte     // those of documents in strings
 	views   []byte     // what searched text reads where that is not what is written, each behind a zero byte
+	notes   []note     // searched texts that read what is written
+	bar     int        // bytes from which on text without anything telling is noted
+	least   int        // the least that it may have been in this body
+	lastBar int        // and in the one before
 
 	text  []byte  // the document, for a walker of documents in strings
 	inner *walker // for documents in strings
@@ -322,6 +327,7 @@ func (w *walker) child() *walker {
 	c.counts, c.wait, c.vals = c.counts[:0], false, c.vals[:0]
 	c.echoing, c.armed, c.known = w.echoing, w.armed, w.known
 	c.origs, c.apart, c.views = c.origs[:0], c.apart[:0], c.views[:0]
+	c.notes, c.bar = c.notes[:0], math.MaxInt // all of it is heard
 	return c
 }
 
