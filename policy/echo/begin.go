@@ -12,39 +12,92 @@ import (
 // Most texts hold no value, and most that might are told from what stands where a word
 // of theirs begins. A value that is not glued to letters or digits begins with a word, or
 // with signs and a word behind them: that word begins in the text as well. So its first
-// bytes are kept as a few bits, which takes a moment, and the tables that say which value
-// it is are filled only when a text has bytes that may be such.
+// bytes are kept as a few bits, which takes a moment, and the tables that Finds and Echoes
+// go by are filled only when there is something to find.
 
 const (
-	beginLog = 10 // words of bits
-	lasting  = 16 // bytes of a long value's beginning
+	beginLog = 10           // words of bits
+	lasting  = 16           // bytes of a long value's beginning
+	step     = 64 - lasting // bytes of a text that are looked at with as many behind them
+	credit   = 64           // entries compared for each that is added
 )
 
-// begin notes how a value begins.
-func (s *Set) begin(e *entry, text []byte) {
+// hints say what the values of a set are like.
+type hints struct {
+	begins  *[1 << beginLog]uint64
+	days    uint64 // a bit for some of the values that begin with a day
+	odd     int    // values that have no beginning
+	guids   int    // values that may stand in a GUID
+	moments int    // values that may stand in a date or a time of day, but for those that begin with a day
+	plain   int    // bytes of the shortest plain value, 0 for none
+	credit  int    // entries that may still be compared one by one
+}
+
+// forget forgets what was noted of the values.
+func (h *hints) forget() {
+	if h.begins != nil {
+		clear(h.begins[:])
+	}
+	*h = hints{begins: h.begins}
+}
+
+// beginning returns the hash of how a value begins, 0 for a value without a beginning.
+func beginning(text []byte, cut bool) uint64 {
+	i := first(text)
+	switch n := len(text) - i; {
+	case n >= lasting:
+		return longHash(text[i:])
+	case n >= window && !cut:
+		words, _ := wordBytes(text[i:])
+		return shortHash(text, i, words)
+	}
+	return 0
+}
+
+// first returns where the first word of a value begins. There is one, see recognised.
+func first(text []byte) int {
+	i := 0
+	for !starts(text[i]) {
+		i++
+	}
+	return i
+}
+
+func starts(c byte) bool {
+	return c >= 0x80 || digit(c) || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// begun reports whether a value may begin as h says.
+func (s *hints) begun(h uint64) bool {
+	has := beginBits(h)
+	return s.begins[h>>(64-beginLog)]&has == has
+}
+
+// hint notes what the value of an entry is like.
+func (s *Set) hint(e *entry, text []byte) {
 	if e.plain && (s.plain == 0 || len(text) < s.plain) {
 		s.plain = len(text)
 	}
-	i := 0
-	for !starts(text[i]) { // it has a letter or digit, see recognised
-		i++
-	}
-	var h uint64
-	switch n := len(text) - i; {
-	case n >= lasting:
-		h = longHash(text[i:])
-	case n >= window:
-		h = windowAt(text, i) * multiplier
-	default:
+	if e.begin == 0 {
 		s.odd++
 		return
 	}
-	s.begins[h>>(64-beginLog)] |= beginBits(h)
+	s.begins[e.begin>>(64-beginLog)] |= beginBits(e.begin)
+	if likeGUID(text) {
+		s.guids++
+	}
+	if likeMoment(text) {
+		if len(text) < 10 || text[4] != '-' || text[7] != '-' {
+			s.moments++
+		} else {
+			s.days |= dayBit(text)
+		}
+	}
 }
 
 // Plain is the length of the shortest value that holds nothing but letters, blanks and
-// signs: none of the bytes 0 to 9, : ; < = > ? @ % & and none that JSON has to escape. It is the
-// largest int where there is none. A text of such bytes that is shorter holds no value.
+// signs: none of the bytes 0 to 9, : ; < = > ? @ % & and none that JSON has to escape. It is
+// the largest int where there is none. A text of such bytes that is shorter holds no value.
 func (s *Set) Plain() int {
 	if s.plain == 0 {
 		return math.MaxInt
@@ -52,35 +105,72 @@ func (s *Set) Plain() int {
 	return s.plain
 }
 
-// May reports whether text may hold a value as it stands. It is quicker than Echoes, and says
-// yes of some texts that hold none.
-func (s *Set) May(text []byte) bool {
-	if s.odd > 0 {
-		return true
-	}
-	if len(s.entries) == 0 {
+// HoldsGUID is Holds for a text that is a GUID.
+func (s *Set) HoldsGUID(text []byte) bool {
+	return s.guids+s.odd > 0 && s.Holds(text)
+}
+
+// HoldsMoment is Holds for a text that is a date like 2024-05-17, perhaps with a time
+// like 10:11:12 or 10:11:12.000 behind it, and with a Z.
+func (s *Set) HoldsMoment(text []byte) bool {
+	return (s.moments+s.odd > 0 || s.days != 0 && s.days&dayBit(text) != 0) && s.Holds(text)
+}
+
+// Holds reports what Echoes does. It is much quicker where there is no value in text, and
+// fills no tables as long as that is so.
+func (s *Set) Holds(text []byte) bool {
+	if len(s.entries) == 0 || len(text) < window {
 		return false
 	}
+	if s.odd > 0 {
+		return s.Echoes(text)
+	}
 	carry := uint64(0)
-	for from := 0; from <= len(text)-window; from += 64 {
+	for from := 0; from <= len(text)-window; from += step {
 		words, others := wordBytes(text[from:])
-		marks := words&^(words<<1|carry) | others
-		carry = words >> 63
+		marks := (words&^(words<<1|carry) | others) & (1<<step - 1)
+		carry = words >> (step - 1) & 1
 		for ; marks != 0; marks &= marks - 1 {
-			i := from + bits.TrailingZeros64(marks)
+			at := bits.TrailingZeros64(marks)
+			i := from + at
 			if i > len(text)-window {
 				break
 			}
-			h := windowAt(text, i) * multiplier
-			if has := beginBits(h); s.begins[h>>(64-beginLog)]&has == has {
+			h := shortHash(text, i, words>>at)
+			if !s.begun(h) {
+				if i > len(text)-lasting {
+					continue
+				}
+				if h = longHash(text[i:]); !s.begun(h) {
+					continue
+				}
+			} else if i <= len(text)-lasting && s.begun(longHash(text[i:])) {
+				return s.Echoes(text)
+			}
+			if s.credit < len(s.entries) {
+				return s.Echoes(text)
+			}
+			s.credit -= len(s.entries)
+			if s.stands(text, i, h) {
 				return true
 			}
-			if i <= len(text)-lasting {
-				h = longHash(text[i:])
-				if has := beginBits(h); s.begins[h>>(64-beginLog)]&has == has {
-					return true
-				}
-			}
+		}
+	}
+	return false
+}
+
+// stands reports whether a value that begins as h says has its first word at i.
+func (s *Set) stands(text []byte, i int, h uint64) bool {
+	for k := range s.entries {
+		e := &s.entries[k]
+		if e.begin != h {
+			continue
+		}
+		value := s.original(e)
+		start := i - first(value)
+		end := start + len(value)
+		if start >= 0 && end <= len(text) && same(value, text[start:end]) && !glued(text, start) && (e.cut || !glued(text, end)) {
+			return true
 		}
 	}
 	return false
@@ -89,36 +179,40 @@ func (s *Set) May(text []byte) bool {
 // wordBytes has a bit for each of the first 64 bytes of text that is a letter or digit of
 // ASCII, and one for each that is not ASCII.
 func wordBytes(text []byte) (words, others uint64) {
-	for k := 0; k < 64; k += 8 {
-		var x uint64
-		if len(text) >= 8 {
-			x = binary.LittleEndian.Uint64(text)
-			text = text[8:]
-		} else {
-			for i, c := range text {
-				x |= uint64(c) << (8 * i)
-			}
-			text = nil
-		}
+	for k, i := 0, 0; k < 64 && i < len(text); k, i = k+8, i+8 {
+		x := wordAt(text, i)
 		y := x &^ highs
 		z := y | folds
 		m := ((z + (0x80-'a')*lows) &^ (z + (0x80-'z'-1)*lows)) | (y+(0x80-'0')*lows)&^(y+(0x80-'9'-1)*lows)
 		words |= m & highs &^ x * 0x0002040810204081 >> 56 << k
-		if x&highs != 0 {
-			others |= x & highs * 0x0002040810204081 >> 56 << k
-		}
-		if len(text) == 0 {
-			break
+		if x &= highs; x != 0 {
+			others |= x * 0x0002040810204081 >> 56 << k
 		}
 	}
 	return words, others
 }
 
-func starts(c byte) bool {
-	return c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+// wordAt returns eight bytes of text from i on, zero bytes behind its end.
+func wordAt(text []byte, i int) uint64 {
+	switch n := len(text); {
+	case i+8 <= n:
+		return binary.LittleEndian.Uint64(text[i:])
+	case n >= 8:
+		return binary.LittleEndian.Uint64(text[n-8:]) >> (8 * (i + 8 - n) & 63)
+	}
+	var all [8]byte
+	copy(all[:], text[i:])
+	return binary.LittleEndian.Uint64(all[:])
 }
 
 const multiplier = 0x9E3779B97F4A7C15
+
+// shortHash is for the six bytes of text from i on, and for how long the first word of them
+// is: words has a bit for each byte from i on that is a letter or digit. A value ends
+// with a word or goes on behind it, so that the word is as long in the text.
+func shortHash(text []byte, i int, words uint64) uint64 {
+	return (windowAt(text, i) | uint64(bits.TrailingZeros64(^words|1<<(lasting-1)))<<48) * multiplier
+}
 
 // longHash is for the first sixteen bytes of text.
 func longHash(text []byte) uint64 {
@@ -130,4 +224,55 @@ func longHash(text []byte) uint64 {
 // beginBits are those that stand for a hash, of a word that other bits of it choose.
 func beginBits(h uint64) uint64 {
 	return 1<<(h>>48&63) | 1<<(h>>42&63) | 1<<(h>>36&63)
+}
+
+// likeGUID reports whether a value may be a part of a GUID that no letter or digit touches:
+// the first two of its groups are as long as such are.
+func likeGUID(text []byte) bool {
+	run, groups := 0, 0
+	for i, c := range text {
+		if c != '-' {
+			if run++; !digit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return false
+			}
+			if i < len(text)-1 {
+				continue
+			}
+		}
+		if run > 0 {
+			if groups++; groups <= 2 && run != 4 && run != 8 && run != 12 {
+				return false
+			}
+		}
+		run = 0
+	}
+	return true
+}
+
+// likeMoment reports whether a value may be a part of a date, of a time of day or of both:
+// its groups of digits are as long as such have.
+func likeMoment(text []byte) bool {
+	run := 0
+	for i, c := range text {
+		switch {
+		case digit(c):
+			run++
+			if i < len(text)-1 {
+				continue
+			}
+		case c == '-' || c == ':' || c == '.' || c == ' ' || c|0x20 == 't' || c|0x20 == 'z':
+		default:
+			return false
+		}
+		if run == 1 || run > 4 {
+			return false
+		}
+		run = 0
+	}
+	return true
+}
+
+// dayBit is a bit for a day like 2024-05-17.
+func dayBit(text []byte) uint64 {
+	return 1 << ((uint64(text[0]&15)*1000 + uint64(text[1]&15)*100 + uint64(text[2]&15)*10 + uint64(text[3]&15)) & 63)
 }

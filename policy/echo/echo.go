@@ -59,9 +59,7 @@ type Set struct {
 	tails   []int32 // by the last seven digits
 	numbers int     // entries that are numbers
 	linked  int     // entries that are in the tables; those behind them are put there when something is looked for
-	begins  *[1 << beginLog]uint64
-	odd     int // values that have no beginning, see begin
-	plain   int // bytes of the shortest plain value, 0 for none
+	hints
 
 	finds []mask.Find
 	runs  []mask.Find
@@ -70,6 +68,7 @@ type Set struct {
 
 type entry struct {
 	mask   *mask.Func
+	begin  uint64 // hash, see beginning
 	window uint64 // folded
 	start  uint32 // in Set.text
 	size   uint16
@@ -110,10 +109,13 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 		s.grams = make([]byte, 1<<gramLog)
 		s.begins = new([1 << beginLog]uint64)
 	}
-	for k, n := s.wholes[whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
-		if e := &s.entries[k-1]; e.whole == whole && e.cut == cut && int(e.size) == len(text) && same(s.original(e), text) {
-			e.hidden = e.hidden || hidden
-			return
+	begin := beginning(text, cut)
+	if begin == 0 || s.begun(begin) {
+		for k, n := s.wholes[whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
+			if e := &s.entries[k-1]; e.whole == whole && e.cut == cut && int(e.size) == len(text) && same(s.original(e), text) {
+				e.hidden = e.hidden || hidden
+				return
+			}
 		}
 	}
 	if len(s.text) > math.MaxUint32-longest {
@@ -126,10 +128,12 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 		s.entries = append(s.entries, entry{})
 	}
 	e := &s.entries[k]
-	e.mask, e.start, e.size, e.whole, e.hidden, e.cut, e.plain = f, uint32(len(s.text)), uint16(len(text)), whole, hidden, cut, plain
+	e.mask, e.start, e.size, e.whole, e.begin = f, uint32(len(s.text)), uint16(len(text)), whole, begin
+	e.hidden, e.cut, e.plain = hidden, cut, plain
 	s.text = append(s.text, text...)
 	s.chain(k+1, byWhole, &s.wholes[whole>>(32-headLog)])
-	s.begin(e, text)
+	s.hint(e, text)
+	s.credit = min(s.credit+credit, credit*most)
 }
 
 // AddNumber remembers a JSON number, by the digits of a whole one and as it is written
@@ -169,13 +173,13 @@ func (s *Set) trim() {
 	s.text = s.text[:n]
 	n = copy(s.entries, s.entries[gone:])
 	clear(s.entries[n:])
-	s.entries, s.numbers, s.linked, s.plain, s.odd = s.entries[:n], 0, 0, 0, 0
-	clear(s.begins[:])
+	s.entries, s.numbers, s.linked = s.entries[:n], 0, 0
+	s.hints.forget()
 	for k := range s.entries {
 		e := &s.entries[k]
 		e.start -= from
 		s.chain(k+1, byWhole, &s.wholes[e.whole>>(32-headLog)])
-		s.begin(e, s.original(e))
+		s.hint(e, s.original(e))
 	}
 }
 
@@ -198,10 +202,10 @@ func (s *Set) Reset() {
 			s.unlink(&s.entries[k])
 		}
 	}
-	clear(s.begins[:])
+	s.hints.forget()
 	clear(s.text)
 	clear(s.entries)
-	s.text, s.entries, s.numbers, s.linked, s.plain, s.odd = s.text[:0], s.entries[:0], 0, 0, 0, 0
+	s.text, s.entries, s.numbers, s.linked = s.text[:0], s.entries[:0], 0, 0
 }
 
 func (s *Set) original(e *entry) []byte { return s.text[e.start:][:e.size] }
@@ -326,19 +330,17 @@ func tailHash(number []byte) uint32 {
 // and what IsTelling names nor what JSON escapes.
 func hash(text []byte) (whole uint32, ascii, plain bool) {
 	h, all, tells := uint64(len(text)), uint64(0), uint64(0)
-	for ; len(text) >= 8; text = text[8:] {
-		x := binary.LittleEndian.Uint64(text)
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
 		all |= x
 		tells |= telling(x)
-		h = (h ^ (x | folds)) * 0x9E3779B97F4A7C15
+		h = (h ^ (x | folds)) * multiplier
 		h ^= h >> 32
 	}
-	x := uint64(0)
-	for i, c := range text {
-		x |= uint64(c) << (8 * i)
-	}
-	tells |= telling(x | folds<<(8*len(text))) // blanks behind it
-	h = (h ^ (x | folds)) * 0x9E3779B97F4A7C15
+	x := wordAt(text, i)
+	tells |= telling(x | folds<<(8*(len(text)-i))) // blanks behind it
+	h = (h ^ (x | folds)) * multiplier
 	all = (all | x) & highs
 	return uint32(h >> 32), all == 0, (all|tells)&highs == 0
 }

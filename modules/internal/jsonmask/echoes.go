@@ -42,12 +42,15 @@ func (w *walker) secret(v, end int, t *plan.Treatment, hide bool) {
 }
 
 // note is a searched text that stands in the window as it reads.
-type note struct{ v, end int }
+type note struct {
+	v, end int
+	kind   kind
+}
 
 // note notes the text v to end.
-func (w *walker) note(v, end int) {
+func (w *walker) note(v, end int, k kind) {
 	if w.echoing && !w.armed {
-		w.notes = append(w.notes, note{v, end})
+		w.notes = append(w.notes, note{v, end, k})
 	}
 }
 
@@ -150,11 +153,20 @@ func (m *Masker) rearm(from, to int, shown bool) bool {
 // noted looks for the values in the texts that were noted.
 func (m *Masker) noted() bool {
 	for _, n := range m.notes {
-		if text := m.in[n.v:n.end]; m.known.May(text) && m.known.Echoes(text) {
+		text, holds := m.in[n.v:n.end], false
+		switch n.kind {
+		case guid:
+			holds = m.known.HoldsGUID(text)
+		case moment:
+			holds = m.known.HoldsMoment(text)
+		default:
+			holds = m.known.Holds(text)
+		}
+		if holds {
 			return true
 		}
 	}
-	return len(m.views) > 0 && (m.known.May(m.views) && m.known.Echoes(m.views) || m.known.EchoesNumber(m.views))
+	return len(m.views) > 0 && (m.known.Holds(m.views) || m.known.EchoesNumber(m.views))
 }
 
 // raise says from which length on text without anything telling is noted: that of the

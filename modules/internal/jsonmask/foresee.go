@@ -84,12 +84,17 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entr
 			break
 		}
 		v := end + len(m.glue.text)
-		behind := w.quickly(end, v, 0, m)
+		behind := -1
+		if m.quick >= masks {
+			behind = w.quickly(end, v, 0, m)
+		}
 		if behind < 0 {
 			if behind = w.quickEnd(v, m.quick, least); behind < 0 {
 				break
 			}
-			w.act(end, v, behind, behind, m)
+			if m.quick >= masks {
+				w.act(end, v, behind, behind, m)
+			}
 		}
 		*m.stamp = s.object
 		end, n, last, m, sure = behind, n+1, m, m.next, false
@@ -223,7 +228,7 @@ func (w *walker) quickEnd(v int, q, least quick) int {
 			return -1
 		}
 		if end-v >= shortNumber {
-			w.note(v, end)
+			w.note(v, end, bland)
 		}
 	}
 	return end

@@ -15,33 +15,48 @@ import (
 // such as a@b.in.
 const shortest = 6
 
+// kind says what is known of a text that need not be searched.
+type kind uint8
+
+const (
+	unsure kind = iota // it must be
+	bland              // nothing more
+	guid
+	moment // a date, with or without a time
+)
+
 // harmless reports whether text surely holds nothing that mask.Detect finds, and no
 // number that may be known. It knows the kinds of text that most fields hold: very
 // short text, text with few digits, a GUID, and a date with or without a time. Of all
 // other text it says no, and so it does of every other @, %, & and <, of base64, and of
 // most else that is not ASCII.
-func harmless(text []byte) bool {
+func harmless(text []byte) bool { return kindOf(text) != unsure }
+
+// kindOf says of what kind a harmless text is.
+func kindOf(text []byte) kind {
 	if len(text) < shortest {
-		return true
+		return bland
+	}
+	switch len(text) {
+	case 36:
+		if text[8] == '-' && isGUID(text) {
+			return guid
+		}
+	case 10, 19, 20, 23, 24:
+		if text[4] == '-' && isDay(text) && (len(text) == 10 || isMoment(text)) {
+			return moment
+		}
 	}
 	n, other, ok := countDigits(text)
 	switch {
 	case !ok:
-		return false
+		return unsure
 	case n+other < 4, other == 0 && n < fewDigits && (len(text) < panLen || !fourDigits(text)):
-		return len(text) < codedLen || !mask.LongRun(text)
-	case other > 0:
-		return false
+		if len(text) < codedLen || !mask.LongRun(text) {
+			return bland
+		}
 	}
-	switch len(text) {
-	case 36:
-		return isGUID(text)
-	case 10:
-		return isDay(text)
-	case 19, 20, 23, 24:
-		return isDay(text) && isMoment(text)
-	}
-	return false
+	return unsure
 }
 
 const (
@@ -97,28 +112,39 @@ func between(x uint64, first, last uint64) uint64 {
 	return (x + (0x80-first)*lows) &^ (x + (0x80-last-1)*lows) & highs
 }
 
-// spelled reports whether the eight bytes of text from i on are digits, but for the
-// places where a pattern has something else than a zero byte, which is what stands there.
-// hex lets through letters up to f as well. text is ASCII.
-func spelled(text []byte, i int, pattern uint64, hex bool) bool {
+// spelled marks the digits among the eight bytes of text from i on by their high bits. ok is
+// false unless all are digits, but for the places where a pattern has something else than a
+// zero byte, which is what stands there. hex lets through letters up to f as well.
+func spelled(text []byte, i int, pattern uint64, hex bool) (digits uint64, ok bool) {
 	x := binary.LittleEndian.Uint64(text[i:])
 	fixed := between(pattern, 1, 0x7F) // its high bits
-	fine := between(x, '0', '9')
+	digits = between(x, '0', '9')
+	fine := digits
 	if hex {
 		fine |= between(x|0x20*lows, 'a', 'f')
 	}
-	return fine&^fixed|fixed == highs && (x^pattern)&(fixed>>7*0xFF) == 0
+	return digits, x&highs == 0 && fine&^fixed|fixed == highs && (x^pattern)&(fixed>>7*0xFF) == 0
 }
 
-// isGUID reports whether 36 bytes are a GUID.
+// isGUID reports whether 36 bytes are a GUID with as many digits that there is no need to see whether it is base64.
 func isGUID(text []byte) bool {
-	return spelled(text, 0, 0, true) && spelled(text, 8, '-'|'-'<<40, true) && spelled(text, 16, '-'<<16|'-'<<56, true) &&
-		spelled(text, 24, 0, true) && spelled(text, 28, 0, true)
+	text = text[:36]
+	a, fine := spelled(text, 0, 0, true)
+	b, ok := spelled(text, 8, '-'|'-'<<40, true)
+	fine = fine && ok
+	c, ok := spelled(text, 16, '-'<<16|'-'<<56, true)
+	fine = fine && ok
+	d, ok := spelled(text, 24, 0, true)
+	fine = fine && ok
+	_, ok = spelled(text, 28, 0, true)
+	return fine && ok && bits.OnesCount64(a)+bits.OnesCount64(b)+bits.OnesCount64(c)+bits.OnesCount64(d) >= fewDigits
 }
 
 // isDay reports whether text begins with a date like 2024-05-17.
 func isDay(text []byte) bool {
-	if !spelled(text, 0, '-'<<32|'-'<<56, false) || !spelled(text, 2, '-'<<16|'-'<<40, false) || text[0] != '1' && text[0] != '2' {
+	_, year := spelled(text, 0, '-'<<32|'-'<<56, false)
+	_, rest := spelled(text, 2, '-'<<16|'-'<<40, false)
+	if !year || !rest || text[0] != '1' && text[0] != '2' {
 		return false
 	}
 	month, day := 10*(text[5]-'0')+text[6]-'0', 10*(text[8]-'0')+text[9]-'0'
@@ -132,8 +158,12 @@ func isMoment(text []byte) bool {
 	if text[n-1] == 'Z' {
 		n--
 	}
-	if text[10] != ' ' && text[10] != 'T' || !spelled(text, 11, ':'<<16|':'<<40, false) {
+	if _, ok := spelled(text, 11, ':'<<16|':'<<40, false); !ok || text[10] != ' ' && text[10] != 'T' {
 		return false
 	}
-	return n == 19 || n == 23 && spelled(text, 15, ':'<<8|'.'<<32, false)
+	if n == 23 {
+		_, ok := spelled(text, 15, ':'<<8|'.'<<32, false)
+		return ok
+	}
+	return n == 19
 }

@@ -162,14 +162,15 @@ func (w *walker) passes(v, end int) bool {
 	if end-v < shortest {
 		return true
 	}
+	k := bland
 	if w.hinted(v, end) {
-		if !harmless(w.in[v:end]) {
+		if k = kindOf(w.in[v:end]); k == unsure {
 			return false
 		}
 	} else if end-v < w.bar {
 		return true
 	}
-	w.note(v, end)
+	w.note(v, end, k)
 	return true
 }
 

@@ -162,9 +162,11 @@ func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 		return end, err
 	}
 	text := w.in[v+1 : end-1]
-	if !escaped && !w.armed && harmless(text) {
-		w.note(v+1, end-1)
-		return end, nil
+	if !escaped && !w.armed {
+		if k := kindOf(text); k != unsure {
+			w.note(v+1, end-1, k)
+			return end, nil
+		}
 	}
 	if escaped {
 		w.value = appendDecoded(w.value[:0], w.in[v:end])
@@ -203,7 +205,7 @@ func (w *walker) detectNumber(v int, t *plan.Treatment) (int, error) {
 			return end, nil
 		}
 	}
-	w.note(v, end)
+	w.note(v, end, bland)
 	digits, whole := mask.AppendWhole(w.value[:0], raw)
 	w.value = digits
 	if whole && w.echoing && !w.armed && len(digits) >= echo.Shortest {
