@@ -25,12 +25,12 @@ const (
 // hints say what the values of a set are like.
 type hints struct {
 	begins  *[1 << beginLog]uint64
-	days    uint64 // a bit for some of the values that begin with a day
-	odd     int    // values that have no beginning
-	guids   int    // values that may stand in a GUID
-	moments int    // values that may stand in a date or a time of day, but for those that begin with a day
-	plain   int    // bytes of the shortest plain value, 0 for none
-	credit  int    // entries that may still be compared one by one
+	days    [64]uint64 // a bit for each value that begins with a day
+	odd     int        // values that have no beginning
+	guids   int        // values that may stand in a GUID
+	moments int        // values that may stand in a date or a time of day, but for those that begin with a day
+	plain   int        // bytes of the shortest plain value, 0 for none
+	credit  int        // entries that may still be compared one by one
 }
 
 // forget forgets what was noted of the values.
@@ -67,10 +67,28 @@ func starts(c byte) bool {
 	return c >= 0x80 || digit(c) || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
-// begun reports whether a value may begin as h says.
-func (s *hints) begun(h uint64) bool {
-	has := beginBits(h)
-	return s.begins[h>>(64-beginLog)]&has == has
+// begin notes how the values begin that were added since the last time.
+func (s *Set) begin() {
+	if s.begins == nil {
+		s.begins = new([1 << beginLog]uint64)
+	}
+	for ; s.begun < len(s.entries); s.begun++ {
+		e := &s.entries[s.begun]
+		if e.begin == 0 {
+			e.begin = beginning(s.original(e), e.cut)
+		}
+		if e.begin == 0 {
+			s.odd++
+		} else {
+			s.begins[e.begin>>(64-beginLog)] |= beginBits(e.begin)
+		}
+	}
+}
+
+// may reports whether a value may begin as a hash says.
+func (h *hints) may(hash uint64) bool {
+	has := beginBits(hash)
+	return h.begins[hash>>(64-beginLog)]&has == has
 }
 
 // hint notes what the value of an entry is like.
@@ -78,11 +96,6 @@ func (s *Set) hint(e *entry, text []byte) {
 	if e.plain && (s.plain == 0 || len(text) < s.plain) {
 		s.plain = len(text)
 	}
-	if e.begin == 0 {
-		s.odd++
-		return
-	}
-	s.begins[e.begin>>(64-beginLog)] |= beginBits(e.begin)
 	if likeGUID(text) {
 		s.guids++
 	}
@@ -90,9 +103,11 @@ func (s *Set) hint(e *entry, text []byte) {
 		if len(text) < 10 || text[4] != '-' || text[7] != '-' {
 			s.moments++
 		} else {
-			s.days |= dayBit(text)
+			at, bit := dayBit(text)
+			s.days[at] |= bit
 		}
 	}
+	s.credit = min(s.credit+credit, credit*most)
 }
 
 // Plain is the length of the shortest value that holds nothing but letters, blanks and
@@ -107,13 +122,14 @@ func (s *Set) Plain() int {
 
 // HoldsGUID is Holds for a text that is a GUID.
 func (s *Set) HoldsGUID(text []byte) bool {
-	return s.guids+s.odd > 0 && s.Holds(text)
+	return s.guids > 0 && s.Holds(text)
 }
 
 // HoldsMoment is Holds for a text that is a date like 2024-05-17, perhaps with a time
 // like 10:11:12 or 10:11:12.000 behind it, and with a Z.
 func (s *Set) HoldsMoment(text []byte) bool {
-	return (s.moments+s.odd > 0 || s.days != 0 && s.days&dayBit(text) != 0) && s.Holds(text)
+	at, bit := dayBit(text)
+	return (s.moments > 0 || s.days[at]&bit != 0) && s.Holds(text)
 }
 
 // Holds reports what Echoes does. It is much quicker where there is no value in text, and
@@ -122,7 +138,7 @@ func (s *Set) Holds(text []byte) bool {
 	if len(s.entries) == 0 || len(text) < window {
 		return false
 	}
-	if s.odd > 0 {
+	if s.begin(); s.odd > 0 {
 		return s.Echoes(text)
 	}
 	carry := uint64(0)
@@ -137,14 +153,14 @@ func (s *Set) Holds(text []byte) bool {
 				break
 			}
 			h := shortHash(text, i, words>>at)
-			if !s.begun(h) {
+			if !s.may(h) {
 				if i > len(text)-lasting {
 					continue
 				}
-				if h = longHash(text[i:]); !s.begun(h) {
+				if h = longHash(text[i:]); !s.may(h) {
 					continue
 				}
-			} else if i <= len(text)-lasting && s.begun(longHash(text[i:])) {
+			} else if i <= len(text)-lasting && s.may(longHash(text[i:])) {
 				return s.Echoes(text)
 			}
 			if s.credit < len(s.entries) {
@@ -272,7 +288,8 @@ func likeMoment(text []byte) bool {
 	return true
 }
 
-// dayBit is a bit for a day like 2024-05-17.
-func dayBit(text []byte) uint64 {
-	return 1 << ((uint64(text[0]&15)*1000 + uint64(text[1]&15)*100 + uint64(text[2]&15)*10 + uint64(text[3]&15)) & 63)
+// dayBit is where a bit stands for a day like 2024-05-17.
+func dayBit(text []byte) (at, bit uint64) {
+	h := (binary.LittleEndian.Uint64(text) ^ uint64(binary.LittleEndian.Uint16(text[8:]))) * multiplier
+	return h >> 58, 1 << (h >> 52 & 63)
 }

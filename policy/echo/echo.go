@@ -58,7 +58,9 @@ type Set struct {
 	wholes  []int32 // by the whole of a value
 	tails   []int32 // by the last seven digits
 	numbers int     // entries that are numbers
-	linked  int     // entries that are in the tables; those behind them are put there when something is looked for
+	begun   int     // entries whose beginnings are noted
+	entered int     // entries that are known to differ from all before them
+	linked  int     // entries that are in the tables
 	hints
 
 	finds []mask.Find
@@ -99,27 +101,9 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	if len(text) > longest {
 		text, cut = text[:longest], true
 	}
-	whole, ascii, plain := hash(text)
-	if !recognised(text, ascii) {
+	ascii, plain := look(text)
+	if !recognised(text, ascii) || len(s.text) > math.MaxUint32-longest { // beyond what any answer is let hold
 		return
-	}
-	hidden = hidden || f.Null()
-	if s.heads == nil {
-		s.heads, s.wholes, s.tails = make([]int32, 1<<headLog), make([]int32, 1<<headLog), make([]int32, 1<<tailLog)
-		s.grams = make([]byte, 1<<gramLog)
-		s.begins = new([1 << beginLog]uint64)
-	}
-	begin := beginning(text, cut)
-	if begin == 0 || s.begun(begin) {
-		for k, n := s.wholes[whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
-			if e := &s.entries[k-1]; e.whole == whole && e.cut == cut && int(e.size) == len(text) && same(s.original(e), text) {
-				e.hidden = e.hidden || hidden
-				return
-			}
-		}
-	}
-	if len(s.text) > math.MaxUint32-longest {
-		return // beyond what any answer is let hold
 	}
 	k := len(s.entries)
 	if k < cap(s.entries) {
@@ -128,12 +112,10 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 		s.entries = append(s.entries, entry{})
 	}
 	e := &s.entries[k]
-	e.mask, e.start, e.size, e.whole, e.begin = f, uint32(len(s.text)), uint16(len(text)), whole, begin
-	e.hidden, e.cut, e.plain = hidden, cut, plain
+	e.mask, e.start, e.size = f, uint32(len(s.text)), uint16(len(text))
+	e.hidden, e.cut, e.plain = hidden || f.Null(), cut, plain
 	s.text = append(s.text, text...)
-	s.chain(k+1, byWhole, &s.wholes[whole>>(32-headLog)])
 	s.hint(e, text)
-	s.credit = min(s.credit+credit, credit*most)
 }
 
 // AddNumber remembers a JSON number, by the digits of a whole one and as it is written
@@ -151,12 +133,21 @@ func (s *Set) AddNumber(raw []byte, f *mask.Func, hidden bool) {
 }
 
 // Len is the number of values remembered.
-func (s *Set) Len() int { return len(s.entries) }
+func (s *Set) Len() int {
+	s.enter()
+	return len(s.entries)
+}
+
+// Empty reports whether no value is remembered.
+func (s *Set) Empty() bool { return len(s.entries) == 0 }
 
 // Trim forgets the oldest values when there are many. It is called between records,
 // so that all values of the record at hand are known.
 func (s *Set) Trim() {
-	if len(s.entries) > most {
+	if len(s.entries) <= most {
+		return
+	}
+	if s.enter(); len(s.entries) > most {
 		s.trim()
 	}
 }
@@ -173,8 +164,9 @@ func (s *Set) trim() {
 	s.text = s.text[:n]
 	n = copy(s.entries, s.entries[gone:])
 	clear(s.entries[n:])
-	s.entries, s.numbers, s.linked = s.entries[:n], 0, 0
+	s.entries, s.numbers, s.linked, s.begun = s.entries[:n], 0, 0, 0
 	s.hints.forget()
+	s.entered = n
 	for k := range s.entries {
 		e := &s.entries[k]
 		e.start -= from
@@ -198,22 +190,67 @@ func (s *Set) Reset() {
 		clear(s.wholes)
 		clear(s.tails)
 	default:
-		for k := range s.entries {
+		for k := range s.entered {
 			s.unlink(&s.entries[k])
 		}
 	}
 	s.hints.forget()
 	clear(s.text)
 	clear(s.entries)
-	s.text, s.entries, s.numbers, s.linked = s.text[:0], s.entries[:0], 0, 0
+	s.text, s.entries, s.numbers = s.text[:0], s.entries[:0], 0
+	s.begun, s.entered, s.linked = 0, 0, 0
 }
 
 func (s *Set) original(e *entry) []byte { return s.text[e.start:][:e.size] }
 
+// enter finds what was added more than once since the last time, and drops all but the first.
+func (s *Set) enter() {
+	if s.entered == len(s.entries) {
+		return
+	}
+	if s.wholes == nil {
+		s.heads, s.wholes, s.tails = make([]int32, 1<<headLog), make([]int32, 1<<headLog), make([]int32, 1<<tailLog)
+		s.grams = make([]byte, 1<<gramLog)
+	}
+	s.begin()
+	size := int(s.entries[s.entered].start)
+	for k := s.entered; k < len(s.entries); k++ {
+		e := &s.entries[k]
+		text := s.original(e)
+		e.whole = hash(text)
+		if s.again(e, text) {
+			continue
+		}
+		if k > s.entered {
+			copy(s.text[size:], text)
+			s.entries[s.entered] = *e
+			e = &s.entries[s.entered]
+			e.start = uint32(size)
+		}
+		size += int(e.size)
+		s.entered++
+		s.chain(s.entered, byWhole, &s.wholes[e.whole>>(32-headLog)])
+	}
+	clear(s.entries[s.entered:])
+	clear(s.text[size:])
+	s.entries, s.text, s.begun = s.entries[:s.entered], s.text[:size], s.entered
+}
+
+// again reports whether the value of e was added before.
+func (s *Set) again(e *entry, text []byte) bool {
+	for k, n := s.wholes[e.whole>>(32-headLog)], 0; k > 0 && n < patience; k, n = s.entries[k-1].next[byWhole], n+1 {
+		if o := &s.entries[k-1]; o.whole == e.whole && o.cut == e.cut && o.size == e.size && same(s.original(o), text) {
+			o.hidden = o.hidden || e.hidden
+			return true
+		}
+	}
+	return false
+}
+
 // ready puts what was remembered since the last time into the tables that texts are
 // searched by.
 func (s *Set) ready() {
-	for ; s.linked < len(s.entries); s.linked++ {
+	for s.enter(); s.linked < len(s.entries); s.linked++ {
 		s.link(s.linked + 1)
 	}
 }
@@ -326,23 +363,31 @@ func tailHash(number []byte) uint32 {
 }
 
 // hash is the same for texts that differ in the case of letters only.
-// ascii says that there is nothing else in text, plain that there are neither digits, @
-// and what IsTelling names nor what JSON escapes.
-func hash(text []byte) (whole uint32, ascii, plain bool) {
-	h, all, tells := uint64(len(text)), uint64(0), uint64(0)
-	i := 0
+func hash(text []byte) uint32 {
+	h, i := uint64(len(text)), 0
+	for ; i+8 <= len(text); i += 8 {
+		h = (h ^ (binary.LittleEndian.Uint64(text[i:]) | folds)) * multiplier
+		h ^= h >> 32
+	}
+	h = (h ^ (wordAt(text, i) | folds)) * multiplier
+	return uint32(h >> 32)
+}
+
+// look looks at a value. ascii says that there is nothing else in it, plain that there is
+// neither what Plain names in it.
+func look(text []byte) (ascii, plain bool) {
+	all, tells, i := uint64(0), uint64(0), 0
 	for ; i+8 <= len(text); i += 8 {
 		x := binary.LittleEndian.Uint64(text[i:])
 		all |= x
 		tells |= telling(x)
-		h = (h ^ (x | folds)) * multiplier
-		h ^= h >> 32
 	}
-	x := wordAt(text, i)
-	tells |= telling(x | folds<<(8*(len(text)-i))) // blanks behind it
-	h = (h ^ (x | folds)) * multiplier
-	all = (all | x) & highs
-	return uint32(h >> 32), all == 0, (all|tells)&highs == 0
+	if i < len(text) {
+		x := wordAt(text, i)
+		all |= x
+		tells |= telling(x | folds<<(8*(len(text)-i))) // blanks behind it
+	}
+	return all&highs == 0, (all|tells)&highs == 0
 }
 
 // telling has a high bit where x has a byte that few texts have. Of bytes that are not ASCII it says
@@ -357,6 +402,9 @@ func telling(x uint64) uint64 {
 
 // same compares texts of one length, letters of ASCII in either case.
 func same(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
 	for i, c := range a {
 		if d := b[i]; c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
 			return false

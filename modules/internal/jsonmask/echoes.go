@@ -144,7 +144,7 @@ func (m *Masker) rearm(from, to int, shown bool) bool {
 	for _, o := range m.origs {
 		m.learn(o)
 	}
-	m.armed = shown && m.known.Len() > 0 && (m.known.Plain() < m.bar && m.heard(from, to) || m.noted())
+	m.armed = shown && !m.known.Empty() && (m.known.Plain() < m.bar && m.heard(from, to) || m.noted())
 	m.quietly()
 	m.raise()
 	return m.armed
@@ -187,6 +187,10 @@ func (m *Masker) learn(o original) {
 		raw = m.apart
 	}
 	raw = raw[o.v:o.end]
+	if raw[0] == '"' && !o.apart && m.plain(o.v+1) == o.end-1 {
+		m.known.Add(raw[1:len(raw)-1], o.treat.Mask, o.hide)
+		return
+	}
 	switch raw[0] {
 	case '{', '[':
 		m.learnAll(raw)
