@@ -29,6 +29,7 @@ type hints struct {
 	odd     int        // values that have no beginning
 	guids   int        // values that may stand in a GUID
 	moments int        // values that may stand in a date or a time of day, but for those that begin with a day
+	least   int        // bytes of the shortest value, 0 for none
 	plain   int        // bytes of the shortest plain value, 0 for none
 	credit  int        // entries that may still be compared one by one
 }
@@ -91,24 +92,43 @@ func (h *hints) may(hash uint64) bool {
 	return h.begins[hash>>(64-beginLog)]&has == has
 }
 
-// hint notes what the value of an entry is like.
-func (s *Set) hint(e *entry, text []byte) {
-	if e.plain && (s.plain == 0 || len(text) < s.plain) {
-		s.plain = len(text)
+// hint notes what a value is like.
+func (s *Set) hint(text []byte, plain bool) {
+	n := len(text)
+	if s.credit = min(s.credit+credit, credit*most); s.least == 0 || n < s.least {
+		s.least = n
 	}
-	if likeGUID(text) {
+	if plain && (s.plain == 0 || n < s.plain) {
+		s.plain = n
+	}
+	// The first bytes say of most values that they are part of neither.
+	x := wordAt(text, 0)
+	if n < 8 {
+		x |= '0' * lows << (8 * n)
+	}
+	y := x &^ highs
+	digits := (y + (0x80-'0')*lows) &^ (y + (0x80-'9'-1)*lows) & highs
+	if digits == highs && n > 8 && n != 12 && text[8] != '-' {
+		return
+	}
+	z := y | folds
+	hex := (z + (0x80-'a')*lows) &^ (z + (0x80-'f'-1)*lows)
+	if (digits|hex|zeros(x^'-'*lows))&highs == highs && likeGUID(text) {
 		s.guids++
 	}
-	if likeMoment(text) {
-		if len(text) < 10 || text[4] != '-' || text[7] != '-' {
-			s.moments++
-		} else {
-			at, bit := dayBit(text)
-			s.days[at] |= bit
-		}
+	signs := zeros(x^'-'*lows) | zeros(x^':'*lows) | zeros(x^'.'*lows) | zeros(z^' '*lows) | zeros(z^'t'*lows) | zeros(z^'z'*lows)
+	switch {
+	case (digits|signs)&highs != highs:
+	case n >= 10 && text[4] == '-' && text[7] == '-':
+		at, bit := dayBit(text)
+		s.days[at] |= bit
+	case likeMoment(text):
+		s.moments++
 	}
-	s.credit = min(s.credit+credit, credit*most)
 }
+
+// zeros marks the zero bytes of x by their high bits, and perhaps others behind one.
+func zeros(x uint64) uint64 { return (x - lows) &^ x & highs }
 
 // Plain is the length of the shortest value that holds nothing but letters, blanks and
 // signs: none of the bytes 0 to 9, : ; < = > ? @ % & and none that JSON has to escape. It is
@@ -135,7 +155,7 @@ func (s *Set) HoldsMoment(text []byte) bool {
 // Holds reports what Echoes does. It is much quicker where there is no value in text, and
 // fills no tables as long as that is so.
 func (s *Set) Holds(text []byte) bool {
-	if len(s.entries) == 0 || len(text) < window {
+	if len(s.entries) == 0 || len(text) < s.least {
 		return false
 	}
 	if s.begin(); s.odd > 0 {

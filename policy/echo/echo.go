@@ -115,7 +115,7 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	e.mask, e.start, e.size = f, uint32(len(s.text)), uint16(len(text))
 	e.hidden, e.cut, e.plain = hidden || f.Null(), cut, plain
 	s.text = append(s.text, text...)
-	s.hint(e, text)
+	s.hint(text, plain)
 }
 
 // AddNumber remembers a JSON number, by the digits of a whole one and as it is written
@@ -171,7 +171,7 @@ func (s *Set) trim() {
 		e := &s.entries[k]
 		e.start -= from
 		s.chain(k+1, byWhole, &s.wholes[e.whole>>(32-headLog)])
-		s.hint(e, s.original(e))
+		s.hint(s.original(e), e.plain)
 	}
 }
 
@@ -379,8 +379,9 @@ func look(text []byte) (ascii, plain bool) {
 	all, tells, i := uint64(0), uint64(0), 0
 	for ; i+8 <= len(text); i += 8 {
 		x := binary.LittleEndian.Uint64(text[i:])
-		all |= x
-		tells |= telling(x)
+		if all |= x; tells&highs == 0 {
+			tells = telling(x)
+		}
 	}
 	if i < len(text) {
 		x := wordAt(text, i)

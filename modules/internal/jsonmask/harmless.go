@@ -6,7 +6,6 @@ package jsonmask
 import (
 	"encoding/binary"
 	"math/bits"
-	"unicode/utf8"
 
 	"github.com/crmgate/crmgate/policy/mask"
 )
@@ -47,11 +46,11 @@ func kindOf(text []byte) kind {
 			return moment
 		}
 	}
-	n, other, ok := countDigits(text)
+	n, other, four, ok := countDigits(text)
 	switch {
 	case !ok:
 		return unsure
-	case n+other < 4, other == 0 && n < fewDigits && (len(text) < panLen || !fourDigits(text)):
+	case n+other < 4, other == 0 && n < fewDigits && (len(text) < panLen || !four):
 		if len(text) < codedLen || !mask.LongRun(text) {
 			return bland
 		}
@@ -65,45 +64,36 @@ const (
 	codedLen  = 16 // of the shortest run of base64 that is read
 )
 
-// countDigits counts the digits of text, and the bytes that are not ASCII; ok is false
-// when it has a @, a %, a & or a <.
-func countDigits(text []byte) (n, other int, ok bool) {
-	for len(text) >= 8 {
-		x := binary.LittleEndian.Uint64(text)
-		if x&highs != 0 {
-			break
+// countDigits counts the digits of text, and the bytes that are not ASCII; four says that
+// four digits may stand side by side. ok is false when it has a @, a %, a & or a <.
+func countDigits(text []byte) (n, other int, four, ok bool) {
+	row := uint64(0) // a bit for each of the last 64 bytes that is a digit
+	for i := 0; i < len(text); i += 8 {
+		var x uint64
+		switch rest := text[i:]; {
+		case len(rest) >= 8:
+			x = binary.LittleEndian.Uint64(rest)
+		case i > 0:
+			x = binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * (8 - len(rest)) & 63)
+		default:
+			for k, c := range rest {
+				x |= uint64(c) << (8 * k)
+			}
+		}
+		if high := x & highs; high != 0 {
+			other += bits.OnesCount64(high)
+			x &^= high >> 7 * 0xFF
 		}
 		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
 		if ((at-lows)|(percent-lows)|(and-lows)|(less-lows))&highs != 0 {
-			return n, other, false
+			return n, other, four, false
 		}
-		n += bits.OnesCount64(between(x, '0', '9'))
-		text = text[8:]
+		digits := between(x, '0', '9')
+		n += bits.OnesCount64(digits)
+		row = row>>8 | digits>>7*0x0102040810204080>>56<<56
+		four = four || row&(row>>1)&(row>>2)&(row>>3) != 0
 	}
-	for _, c := range text {
-		switch {
-		case c >= utf8.RuneSelf:
-			other++
-		case c == '@' || c == '%' || c == '&' || c == '<':
-			return n, other, false
-		case '0' <= c && c <= '9':
-			n++
-		}
-	}
-	return n, other, true
-}
-
-// fourDigits reports whether text has four digits side by side.
-func fourDigits(text []byte) bool {
-	n := 0
-	for _, c := range text {
-		if n++; c < '0' || c > '9' {
-			n = 0
-		} else if n == 4 {
-			return true
-		}
-	}
-	return false
+	return n, other, four, true
 }
 
 // between marks the bytes of x from one on to another by their high bits. Without a high
