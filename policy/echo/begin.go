@@ -101,34 +101,36 @@ func (s *Set) hint(text []byte, plain bool) {
 	if plain && (s.plain == 0 || n < s.plain) {
 		s.plain = n
 	}
-	// The first bytes say of most values that they are part of neither.
-	x := wordAt(text, 0)
-	if n < 8 {
-		x |= '0' * lows << (8 * n)
-	}
-	y := x &^ highs
-	digits := (y + (0x80-'0')*lows) &^ (y + (0x80-'9'-1)*lows) & highs
-	if digits == highs && n > 8 && n != 12 && text[8] != '-' {
-		return
-	}
-	z := y | folds
-	hex := (z + (0x80-'a')*lows) &^ (z + (0x80-'f'-1)*lows)
-	if (digits|hex|zeros(x^'-'*lows))&highs == highs && likeGUID(text) {
-		s.guids++
-	}
-	signs := zeros(x^'-'*lows) | zeros(x^':'*lows) | zeros(x^'.'*lows) | zeros(z^' '*lows) | zeros(z^'t'*lows) | zeros(z^'z'*lows)
-	switch {
-	case (digits|signs)&highs != highs:
-	case n >= 10 && text[4] == '-' && text[7] == '-':
+	c := parts[text[0]]
+	if n >= 10 && text[4] == '-' && text[7] == '-' {
 		at, bit := dayBit(text)
 		s.days[at] |= bit
-	case likeMoment(text):
+	} else if c&ofMoment != 0 && likeMoment(text) {
 		s.moments++
+	}
+	if c&ofGUID != 0 && (n == 8 || n == 12 || text[4] == '-' || n > 8 && text[8] == '-' || n > 12 && text[12] == '-' || text[0] == '-') && likeGUID(text) {
+		s.guids++
 	}
 }
 
-// zeros marks the zero bytes of x by their high bits, and perhaps others behind one.
-func zeros(x uint64) uint64 { return (x - lows) &^ x & highs }
+// parts says what a byte may be a part of.
+var parts = func() (out [256]byte) {
+	for c := range out {
+		c := byte(c)
+		if digit(c) || c == '-' || 'a' <= c|0x20 && c|0x20 <= 'f' {
+			out[c] |= ofGUID
+		}
+		if digit(c) || c == '-' || c == ':' || c == '.' || c == ' ' || c|0x20 == 't' || c|0x20 == 'z' {
+			out[c] |= ofMoment
+		}
+	}
+	return out
+}()
+
+const (
+	ofGUID   = 1
+	ofMoment = 2
+)
 
 // Plain is the length of the shortest value that holds nothing but letters, blanks and
 // signs: none of the bytes 0 to 9, : ; < = > ? @ % & and none that JSON has to escape. It is
@@ -268,7 +270,7 @@ func likeGUID(text []byte) bool {
 	run, groups := 0, 0
 	for i, c := range text {
 		if c != '-' {
-			if run++; !digit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+			if run++; parts[c]&ofGUID == 0 {
 				return false
 			}
 			if i < len(text)-1 {
@@ -292,15 +294,16 @@ func likeMoment(text []byte) bool {
 	for i, c := range text {
 		switch {
 		case digit(c):
-			run++
+			if run++; run > 4 {
+				return false
+			}
 			if i < len(text)-1 {
 				continue
 			}
-		case c == '-' || c == ':' || c == '.' || c == ' ' || c|0x20 == 't' || c|0x20 == 'z':
-		default:
+		case parts[c]&ofMoment == 0:
 			return false
 		}
-		if run == 1 || run > 4 {
+		if run == 1 {
 			return false
 		}
 		run = 0

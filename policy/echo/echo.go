@@ -373,22 +373,21 @@ func hash(text []byte) uint32 {
 	return uint32(h >> 32)
 }
 
-// look looks at a value. ascii says that there is nothing else in it, plain that there is
-// neither what Plain names in it.
+// look looks at a value. ascii says that there is nothing else in it,
+// plain that there is nothing of what Plain names in it.
 func look(text []byte) (ascii, plain bool) {
-	all, tells, i := uint64(0), uint64(0), 0
-	for ; i+8 <= len(text); i += 8 {
+	if len(text) < 8 {
+		x := wordAt(text, 0)
+		return x&highs == 0, (x|telling(x|folds<<(8*len(text))))&highs == 0 // blanks behind it
+	}
+	last := binary.LittleEndian.Uint64(text[len(text)-8:])
+	all, plain := last, true
+	for i := 0; i+8 <= len(text); i += 8 {
 		x := binary.LittleEndian.Uint64(text[i:])
-		if all |= x; tells&highs == 0 {
-			tells = telling(x)
-		}
-	}
-	if i < len(text) {
-		x := wordAt(text, i)
 		all |= x
-		tells |= telling(x | folds<<(8*(len(text)-i))) // blanks behind it
+		plain = plain && telling(x)&highs == 0
 	}
-	return all&highs == 0, (all|tells)&highs == 0
+	return all&highs == 0, plain && (all|telling(last))&highs == 0
 }
 
 // telling has a high bit where x has a byte that few texts have. Of bytes that are not ASCII it says

@@ -187,9 +187,15 @@ func (m *Masker) learn(o original) {
 		raw = m.apart
 	}
 	raw = raw[o.v:o.end]
-	if raw[0] == '"' && !o.apart && m.plain(o.v+1) == o.end-1 {
-		m.known.Add(raw[1:len(raw)-1], o.treat.Mask, o.hide)
-		return
+	if raw[0] == '"' && !o.apart {
+		if end := m.plain(o.v + 1); end == o.end-1 {
+			m.known.Add(raw[1:len(raw)-1], o.treat.Mask, o.hide)
+			return
+		} else if m.in[end] == '\\' {
+			m.walker.value = appendDecoded(m.walker.value[:0], raw)
+			m.known.Add(m.walker.value, o.treat.Mask, o.hide)
+			return
+		}
 	}
 	switch raw[0] {
 	case '{', '[':
