@@ -256,8 +256,10 @@ func (m *Masker) heard(from, to int) bool {
 
 // quietly forgets what was noted, and leaves nothing of it in memory.
 func (m *Masker) quietly() {
-	clear(m.apart)
-	clear(m.views)
+	if len(m.apart)+len(m.views) > 0 {
+		clear(m.apart)
+		clear(m.views)
+	}
 	m.origs, m.apart, m.views, m.notes = m.origs[:0], m.apart[:0], m.views[:0], m.notes[:0]
 	if cap(m.apart)+cap(m.views) > maxKept {
 		m.apart, m.views = nil, nil

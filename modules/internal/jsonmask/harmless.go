@@ -36,15 +36,8 @@ func kindOf(text []byte) kind {
 	if len(text) < shortest {
 		return bland
 	}
-	switch len(text) {
-	case 36:
-		if text[8] == '-' && isGUID(text) {
-			return guid
-		}
-	case 10, 19, 20, 23, 24:
-		if text[4] == '-' && isDay(text) && (len(text) == 10 || isMoment(text)) {
-			return moment
-		}
+	if k := formOf(text); k != unsure {
+		return k
 	}
 	n, other, four, ok := countDigits(text)
 	switch {
@@ -102,42 +95,63 @@ func between(x uint64, first, last uint64) uint64 {
 	return (x + (0x80-first)*lows) &^ (x + (0x80-last-1)*lows) & highs
 }
 
-// spelled marks the digits among the eight bytes of text from i on by their high bits. ok is
-// false unless all are digits, but for the places where a pattern has something else than a
-// zero byte, which is what stands there. hex lets through letters up to f as well.
-func spelled(text []byte, i int, pattern uint64, hex bool) (digits uint64, ok bool) {
-	x := binary.LittleEndian.Uint64(text[i:])
-	fixed := between(pattern, 1, 0x7F) // its high bits
-	digits = between(x, '0', '9')
-	fine := digits
-	if hex {
-		fine |= between(x|0x20*lows, 'a', 'f')
+// formOf says of what kind a text is by its form alone, if it has such.
+func formOf(text []byte) kind {
+	switch len(text) {
+	case 36:
+		if text[8] == '-' && isGUID(text) {
+			return guid
+		}
+	case 10, 19, 20, 23, 24:
+		if text[4] == '-' && isDay(text) && (len(text) == 10 || isMoment(text)) {
+			return moment
+		}
 	}
-	return digits, x&highs == 0 && fine&^fixed|fixed == highs && (x^pattern)&(fixed>>7*0xFF) == 0
+	return unsure
 }
 
-// isGUID reports whether 36 bytes are a GUID with as many digits that there is no need to see whether it is base64.
+// hexes marks the bytes of x that are digits by their high bits, and those that are digits or letters up to f.
+// Without a high bit in x both are right.
+func hexes(x uint64) (digits, all uint64) {
+	digits = between(x, '0', '9')
+	return digits, digits | between(x|0x20*lows, 'a', 'f')
+}
+
+const (
+	zeros = '0' * lows
+	// What makes a zero of a dash, or of a colon.
+	dash  = '-' ^ '0'
+	colon = ':' ^ '0'
+)
+
+// isGUID reports whether 36 bytes are a GUID with as many digits that there is no need to
+// see whether it is base64.
 func isGUID(text []byte) bool {
-	text = text[:36]
-	a, fine := spelled(text, 0, 0, true)
-	b, ok := spelled(text, 8, '-'|'-'<<40, true)
-	fine = fine && ok
-	c, ok := spelled(text, 16, '-'<<16|'-'<<56, true)
-	fine = fine && ok
-	d, ok := spelled(text, 24, 0, true)
-	fine = fine && ok
-	_, ok = spelled(text, 28, 0, true)
-	return fine && ok && bits.OnesCount64(a)+bits.OnesCount64(b)+bits.OnesCount64(c)+bits.OnesCount64(d) >= fewDigits
+	b := (*[36]byte)(text)
+	x0, x1, x2 := binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:])
+	x3, x4 := binary.LittleEndian.Uint64(b[24:]), binary.LittleEndian.Uint64(b[28:])
+	x1 ^= dash | dash<<40
+	x2 ^= dash<<16 | dash<<56
+	if (x1^zeros)&(0xFF|0xFF<<40) != 0 || (x2^zeros)&(0xFF<<16|0xFF<<56) != 0 || (x0|x1|x2|x3|x4)&highs != 0 {
+		return false
+	}
+	d0, h0 := hexes(x0)
+	d1, h1 := hexes(x1)
+	d2, h2 := hexes(x2)
+	d3, h3 := hexes(x3)
+	_, h4 := hexes(x4)
+	const dashes = 4 // which count as digits now
+	return h0&h1&h2&h3&h4 == highs && bits.OnesCount64(d0>>7|d1>>6|d2>>5|d3>>4) >= fewDigits+dashes
 }
 
 // isDay reports whether text begins with a date like 2024-05-17.
 func isDay(text []byte) bool {
-	_, year := spelled(text, 0, '-'<<32|'-'<<56, false)
-	_, rest := spelled(text, 2, '-'<<16|'-'<<40, false)
-	if !year || !rest || text[0] != '1' && text[0] != '2' {
+	b := (*[10]byte)(text)
+	x, y := binary.LittleEndian.Uint64(b[:])^(dash<<32|dash<<56), binary.LittleEndian.Uint64(b[2:])^(dash<<16|dash<<40)
+	if (x^zeros)&(0xFF<<32|0xFF<<56) != 0 || (x|y)&highs != 0 || between(x, '0', '9')&between(y, '0', '9') != highs || b[0] != '1' && b[0] != '2' {
 		return false
 	}
-	month, day := 10*(text[5]-'0')+text[6]-'0', 10*(text[8]-'0')+text[9]-'0'
+	month, day := 10*(b[5]-'0')+b[6]-'0', 10*(b[8]-'0')+b[9]-'0'
 	return 1 <= month && month <= 12 && 1 <= day && day <= 31
 }
 
@@ -148,12 +162,14 @@ func isMoment(text []byte) bool {
 	if text[n-1] == 'Z' {
 		n--
 	}
-	if _, ok := spelled(text, 11, ':'<<16|':'<<40, false); !ok || text[10] != ' ' && text[10] != 'T' {
+	x := binary.LittleEndian.Uint64(text[11:]) ^ (colon<<16 | colon<<40)
+	if (x^zeros)&(0xFF<<16|0xFF<<40) != 0 || x&highs != 0 || between(x, '0', '9') != highs || text[10] != ' ' && text[10] != 'T' {
 		return false
 	}
-	if n == 23 {
-		_, ok := spelled(text, 15, ':'<<8|'.'<<32, false)
-		return ok
+	if n != 23 {
+		return n == 19
 	}
-	return n == 19
+	return text[19] == '.' && digit(text[20]) && digit(text[21]) && digit(text[22])
 }
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }

@@ -162,8 +162,12 @@ func (w *walker) passes(v, end int) bool {
 	if end-v < shortest {
 		return true
 	}
-	k := bland
-	if w.hinted(v, end) {
+	k := formOf(w.in[v:end])
+	if k != unsure {
+		w.note(v, end, k)
+		return true
+	}
+	if k = bland; w.hinted(v, end) {
 		if k = kindOf(w.in[v:end]); k == unsure {
 			return false
 		}

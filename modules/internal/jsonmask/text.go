@@ -4,7 +4,9 @@
 package jsonmask
 
 import (
-	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -15,14 +17,25 @@ import (
 // scanner has found right.
 func appendDecoded(dst, in []byte) []byte {
 	in = in[1 : len(in)-1]
+	dst = slices.Grow(dst, len(in)+8)
 	for i := 0; i < len(in); {
-		if in[i] != '\\' {
-			n := bytes.IndexByte(in[i:], '\\')
-			if n < 0 {
-				return append(dst, in[i:]...)
+		for i+8 <= len(in) { // eight bytes at a time; those from a backslash on are written anew
+			x, n := binary.LittleEndian.Uint64(in[i:]), len(dst)
+			binary.LittleEndian.PutUint64(dst[n:n+8], x)
+			x ^= '\\' * lows
+			if x = (x - lows) &^ x & highs; x != 0 {
+				n += bits.TrailingZeros64(x) / 8
+				i += n - len(dst)
+				dst = dst[:n]
+				break
 			}
-			dst = append(dst, in[i:i+n]...)
-			i += n
+			i, dst = i+8, dst[:n+8]
+		}
+		for ; i < len(in) && in[i] != '\\'; i++ {
+			dst = append(dst, in[i])
+		}
+		if i == len(in) {
+			return dst
 		}
 		c := in[i+1]
 		i += 2
