@@ -80,9 +80,11 @@ func (s *Set) begin() {
 		}
 		if e.begin == 0 {
 			s.odd++
-		} else {
-			s.begins[e.begin>>(64-beginLog)] |= beginBits(e.begin)
+			continue
 		}
+		at, has := e.begin>>(64-beginLog), beginBits(e.begin)
+		e.fresh = s.begins[at]&has != has
+		s.begins[at] |= has
 	}
 }
 
@@ -92,24 +94,54 @@ func (h *hints) may(hash uint64) bool {
 	return h.begins[hash>>(64-beginLog)]&has == has
 }
 
-// hint notes what a value is like.
-func (s *Set) hint(text []byte, plain bool) {
-	n := len(text)
+// likeness says what a value is like.
+type likeness uint8
+
+const (
+	likeText  likeness = 1 << iota // plain, see Plain
+	likeGUID                       // it may be a part of a GUID
+	likeDay                        // it may begin with the day of a date
+	likeClock                      // it may be another part of a date or a time of day
+)
+
+// like says what a value is like. The first bytes of most say that they are a part of nothing.
+func like(text []byte, plain bool) (out likeness) {
+	if plain {
+		out = likeText
+	}
+	n, c := len(text), parts[text[0]]
+	if n >= 10 && text[4] == '-' && text[7] == '-' {
+		out |= likeDay
+	} else if c&ofMoment != 0 && partOfMoment(text) {
+		out |= likeClock
+	}
+	if c&ofGUID != 0 && (n == 8 || n == 12 || text[4] == '-' || n > 8 && text[8] == '-' || n > 12 && text[12] == '-' || text[0] == '-') && partOfGUID(text) {
+		out |= likeGUID
+	}
+	return out
+}
+
+// hint notes what the value of an entry is like.
+func (s *Set) hint(e *entry) {
+	n := int(e.size)
 	if s.credit = min(s.credit+credit, credit*most); s.least == 0 || n < s.least {
 		s.least = n
 	}
-	if plain && (s.plain == 0 || n < s.plain) {
+	if e.like == 0 {
+		return
+	}
+	if e.like&likeText != 0 && (s.plain == 0 || n < s.plain) {
 		s.plain = n
 	}
-	c := parts[text[0]]
-	if n >= 10 && text[4] == '-' && text[7] == '-' {
-		at, bit := dayBit(text)
-		s.days[at] |= bit
-	} else if c&ofMoment != 0 && likeMoment(text) {
+	if e.like&likeGUID != 0 {
+		s.guids++
+	}
+	if e.like&likeClock != 0 {
 		s.moments++
 	}
-	if c&ofGUID != 0 && (n == 8 || n == 12 || text[4] == '-' || n > 8 && text[8] == '-' || n > 12 && text[12] == '-' || text[0] == '-') && likeGUID(text) {
-		s.guids++
+	if e.like&likeDay != 0 {
+		at, bit := dayBit(s.original(e))
+		s.days[at] |= bit
 	}
 }
 
@@ -264,9 +296,9 @@ func beginBits(h uint64) uint64 {
 	return 1<<(h>>48&63) | 1<<(h>>42&63) | 1<<(h>>36&63)
 }
 
-// likeGUID reports whether a value may be a part of a GUID that no letter or digit touches:
+// partOfGUID reports whether a value may be a part of a GUID that no letter or digit touches:
 // the first two of its groups are as long as such are.
-func likeGUID(text []byte) bool {
+func partOfGUID(text []byte) bool {
 	run, groups := 0, 0
 	for i, c := range text {
 		if c != '-' {
@@ -287,9 +319,9 @@ func likeGUID(text []byte) bool {
 	return true
 }
 
-// likeMoment reports whether a value may be a part of a date, of a time of day or of both:
+// partOfMoment reports whether a value may be a part of a date, of a time of day or of both:
 // its groups of digits are as long as such have.
-func likeMoment(text []byte) bool {
+func partOfMoment(text []byte) bool {
 	run := 0
 	for i, c := range text {
 		switch {

@@ -80,7 +80,8 @@ type entry struct {
 	hidden bool
 	cut    bool // the value goes on
 	number bool
-	plain  bool // nothing in it but letters and signs that are in every text
+	fresh  bool // no value before it begins so
+	like   likeness
 }
 
 // The chains of an entry.
@@ -113,9 +114,9 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	}
 	e := &s.entries[k]
 	e.mask, e.start, e.size = f, uint32(len(s.text)), uint16(len(text))
-	e.hidden, e.cut, e.plain = hidden || f.Null(), cut, plain
+	e.hidden, e.cut, e.like = hidden || f.Null(), cut, like(text, plain)
 	s.text = append(s.text, text...)
-	s.hint(text, plain)
+	s.hint(e)
 }
 
 // AddNumber remembers a JSON number, by the digits of a whole one and as it is written
@@ -155,10 +156,7 @@ func (s *Set) Trim() {
 func (s *Set) trim() {
 	gone := len(s.entries) - fewest
 	from := s.entries[gone].start
-	clear(s.grams)
-	clear(s.heads)
-	clear(s.wholes)
-	clear(s.tails)
+	s.clear()
 	n := copy(s.text, s.text[from:])
 	clear(s.text[n:])
 	s.text = s.text[:n]
@@ -171,7 +169,7 @@ func (s *Set) trim() {
 		e := &s.entries[k]
 		e.start -= from
 		s.chain(k+1, byWhole, &s.wholes[e.whole>>(32-headLog)])
-		s.hint(s.original(e), e.plain)
+		s.hint(e)
 	}
 }
 
@@ -185,10 +183,7 @@ func (s *Set) Reset() {
 		*s = Set{}
 		return
 	case len(s.entries) > most/8:
-		clear(s.grams)
-		clear(s.heads)
-		clear(s.wholes)
-		clear(s.tails)
+		s.clear()
 	default:
 		for k := range s.entered {
 			s.unlink(&s.entries[k])
@@ -199,6 +194,18 @@ func (s *Set) Reset() {
 	clear(s.entries)
 	s.text, s.entries, s.numbers = s.text[:0], s.entries[:0], 0
 	s.begun, s.entered, s.linked = 0, 0, 0
+}
+
+// clear empties the tables.
+func (s *Set) clear() {
+	if s.entered > 0 {
+		clear(s.wholes)
+	}
+	if s.linked > 0 {
+		clear(s.grams)
+		clear(s.heads)
+		clear(s.tails)
+	}
 }
 
 func (s *Set) original(e *entry) []byte { return s.text[e.start:][:e.size] }
@@ -218,7 +225,7 @@ func (s *Set) enter() {
 		e := &s.entries[k]
 		text := s.original(e)
 		e.whole = hash(text)
-		if s.again(e, text) {
+		if !e.fresh && s.again(e, text) {
 			continue
 		}
 		if k > s.entered {

@@ -47,14 +47,15 @@ type walker struct {
 	origs   []original // such values of what is being walked
 	apart   []byte     // those of documents in strings
 	views   []byte     // what searched text reads where that is not what is written, each behind a zero byte
-	notes   []note     // searched texts that read what is written
-	bar     int        // bytes from which on text without anything telling is noted
-	least   int        // the least that it may have been in this body
-	lastBar int        // and in the one before
 
 	text  []byte  // the document, for a walker of documents in strings
 	inner *walker // for documents in strings
 	level int     // strings around this document
+
+	notes   []note // searched texts that read what is written
+	bar     int    // bytes from which on text without anything telling is noted
+	least   int    // the least that it may have been in this body
+	lastBar int    // and in the one before
 }
 
 // event is one value masked or one member hidden.
