@@ -96,7 +96,7 @@ const (
 // stricter holds. original is not kept.
 func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	text, cut := original, false
-	if len(text) > 0 && (edge(text[0]) || edge(text[len(text)-1])) {
+	if len(text) > 0 && (edge(text[0]) || edge(text[len(text)-1])) && blank(text) {
 		text = bytes.TrimSpace(text)
 	}
 	if len(text) > longest {
@@ -324,6 +324,13 @@ func (s *Set) rarest(text []byte) uint16 {
 
 // edge reports whether c may be white space, or the start or end of such.
 func edge(c byte) bool { return c <= ' ' || c >= utf8.RuneSelf }
+
+// blank reports whether a text begins or ends with white space.
+func blank(text []byte) bool {
+	first, _ := utf8.DecodeRune(text)
+	last, _ := utf8.DecodeLastRune(text)
+	return unicode.IsSpace(first) || unicode.IsSpace(last)
+}
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 

@@ -6,6 +6,8 @@ package echo
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,5 +192,38 @@ func TestHostileValuesCostLittle(t *testing.T) {
 	s.EchoesNumber(text)
 	if s.hops > 64*len(text) {
 		t.Errorf("%d comparisons for %d bytes of numbers", s.hops, len(text))
+	}
+}
+
+// TestForgettingDoesNotDependOnLooking has a set asked at any time, and compares what it
+// remembers with a list that is kept in the plain way.
+func TestForgettingDoesNotDependOnLooking(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, asked := range []int{1, 50, 1000, 1 << 30} {
+		s := &Set{}
+		var kept []string
+		for k := range 6 * most {
+			if k%7 == 0 {
+				if s.Trim(); len(kept) > most {
+					kept = slices.Clone(kept[len(kept)-fewest:])
+				}
+			}
+			value := fmt.Sprintf("value no. %d", r.IntN(1+k/2))
+			if s.Add([]byte(value), nil, false); !slices.Contains(kept, value) {
+				kept = append(kept, value)
+			}
+			if r.IntN(asked) == 0 {
+				s.Holds([]byte("Value No. 77"))
+				s.Finds([]byte("another value no. 5"))
+			}
+		}
+		if s.Len() != len(kept) {
+			t.Fatalf("asked every %d values, %d are remembered, not %d", asked, s.Len(), len(kept))
+		}
+		for k := range s.entries {
+			if got := string(s.original(&s.entries[k])); got != kept[k] {
+				t.Fatalf("asked every %d values, the one at %d is %q, not %q", asked, k, got, kept[k])
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -157,5 +158,52 @@ func TestSharedPartsAreHeard(t *testing.T) {
 	}
 	if Echoes(records(nil)) {
 		t.Error("records that are shown as they are pay for a search around them")
+	}
+}
+
+// TestEchoesInListsOfRecords has lists of records that are read one behind the other, with
+// values of every kind that is known by a short way: plain text, longer and shorter than
+// before, parts of GUIDs and of dates, numbers, what is escaped or not ASCII.
+func TestEchoesInListsOfRecords(t *testing.T) {
+	values := []string{
+		"Meera Nair", "Nairobi office", "Kestrel", "a long remark about nobody in particular, kept as it was", "meera.nair@canary.example", "+91-9812345670", "9812345670",
+		"ABCPE1234F", "7654321", "123456", "2024-05-17", "2024-05-17 10:11:12", "10:11:12", "5b1fa3c2", "deadbeef", "0305e82c0001", "4f89-11d3", "5b1fa3c2-4f89-11d3-9a0c-0305e82c0001",
+		"J\u00fcrgen", "\u20b95000.5", "Kestrel\\nLtd", "(Kestrel Ltd)", "\u0905\u0928\u0940\u0924\u093e", "--- abc", "ab<c>de", "https://canary.example/meera/1",
+	}
+	texts := append([]string{
+		"", "Active", "Pending since last week", "deadbeef-4f89-11d3-9a0c-0305e82c0001", "5B1FA3C2-4f89-11d3-9a0c-0305e82c0001", "2024-05-17T10:11:12Z", "2024-05-18 10:11:12.000", "12, 4th Cross", "560001", "Kestrel Ltd",
+	}, values...)
+	p := echoPlan(nil)
+	m := New(p, viewer, Limits{})
+	r := rand.New(rand.NewPCG(11, 12))
+	pick := func(list []string) string { return list[r.IntN(len(list))] }
+	text := func() string {
+		switch r.IntN(6) {
+		case 0:
+			return pick(texts) + pick([]string{" ", "", ", ", "x", "1", "-", "\u00e9", "."}) + pick(texts)
+		case 1:
+			return strings.ToUpper(pick([]string{"Meera Nair", "Kestrel", "deadbeef"})) + pick([]string{"", "s", " & co"})
+		}
+		return pick(texts)
+	}
+	for round := range 3000 {
+		var doc strings.Builder
+		n := 1 + r.IntN(len(values))
+		few := values[:n:n]
+		for k := range 1 + r.IntN(9) {
+			if k > 0 {
+				doc.WriteByte(',')
+			}
+			number := pick([]string{"123456", "7654321", "12.5", "123456.0", "9812345670", "1234.5", "17", "765432.1e1"})
+			fmt.Fprintf(&doc, `{"id":"%s","n":"%s","who":"%s","m":%s,"o":"%s","plain":"%s"`, text(), text(), pick(few), number, text(), text())
+			fmt.Fprintf(&doc, `,"phone":"%s","p":"%s","sum":%s,"secret":"%s","q":["%s"],"s":"%s"}`, pick(append(few, "", "+91-9812345670")), text(), number, pick(append(few, "no")), text(), text())
+		}
+		in := "[" + doc.String() + "]"
+		if round%4 == 0 {
+			in = `{"rows":` + in + `}`
+		}
+		if fault := compare(m, p, []byte(in), r); fault != "" {
+			t.Fatalf("list %d: another answer than comparing everything with everything gives\n%s\n%s", round, in, fault)
+		}
 	}
 }
