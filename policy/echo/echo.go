@@ -106,6 +106,9 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	if !recognised(text, ascii) || len(s.text) > math.MaxUint32-longest { // beyond what any answer is let hold
 		return
 	}
+	if len(s.entries)-s.entered > most { // perhaps one value over and over
+		s.enter()
+	}
 	k := len(s.entries)
 	if k < cap(s.entries) {
 		s.entries = s.entries[:k+1]
@@ -163,7 +166,7 @@ func (s *Set) trim() {
 	n = copy(s.entries, s.entries[gone:])
 	clear(s.entries[n:])
 	s.entries, s.numbers, s.linked, s.begun = s.entries[:n], 0, 0, 0
-	s.hints.forget()
+	s.forget()
 	s.entered = n
 	for k := range s.entries {
 		e := &s.entries[k]
@@ -189,7 +192,7 @@ func (s *Set) Reset() {
 			s.unlink(&s.entries[k])
 		}
 	}
-	s.hints.forget()
+	s.forget()
 	clear(s.text)
 	clear(s.entries)
 	s.text, s.entries, s.numbers = s.text[:0], s.entries[:0], 0

@@ -90,7 +90,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l Limits) {
 		m.config = newConfig(p)
 		m.tally, m.tallies = map[*plan.Treatment]int{}, nil
 		m.masks, m.hides = fieldNames{}, fieldNames{}
-		m.lastBar, m.least = math.MaxInt, math.MaxInt
+		m.lastBar, m.least, m.bar = math.MaxInt, math.MaxInt, math.MaxInt
 		m.forget()
 	}
 	longest := m.lim.Name
@@ -112,7 +112,7 @@ func (m *Masker) wipe() {
 	for k := range m.tallies {
 		m.tallies[k].masked, m.tallies[k].hidden = 0, 0
 	}
-	m.lastBar, m.least = m.least, math.MaxInt
+	m.lastBar, m.least, m.bar = m.least, math.MaxInt, math.MaxInt
 	m.quietly()
 	m.back(mark{wait: m.wait})
 	clear(m.vals[:cap(m.vals)])
