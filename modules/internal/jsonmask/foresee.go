@@ -84,17 +84,12 @@ func (w *walker) glide(s *shape, end, n int, floor plan.Effect) (int, int, *entr
 			break
 		}
 		v := end + len(m.glue.text)
-		behind := -1
-		if m.quick >= masks {
-			behind = w.quickly(end, v, 0, m)
-		}
+		behind := w.quickly(end, v, 0, m)
 		if behind < 0 {
 			if behind = w.quickEnd(v, m.quick, least); behind < 0 {
 				break
 			}
-			if m.quick >= masks {
-				w.act(end, v, behind, behind, m)
-			}
+			w.act(end, v, behind, behind, m)
 		}
 		*m.stamp = s.object
 		end, n, last, m, sure = behind, n+1, m, m.next, false
