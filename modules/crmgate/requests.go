@@ -131,8 +131,9 @@ func (a *App) EntityTag(origin string, p *plan.Plan, viewer string) string {
 	if origin == "" {
 		return ""
 	}
-	sum := a.runtime.Load().vault.LookupHMAC("entity tag", origin+"\x00"+p.ID+"\x00"+viewer)
-	return `W/"` + sum[:min(len(sum), 24)] + `"`
+	var room [128]byte
+	tag := a.runtime.Load().vault.AppendLookupHMAC(append(room[:0], `W/"`...), "entity tag", origin, "\x00", p.ID, "\x00", viewer)
+	return string(append(tag[:len(`W/"`)+24], '"'))
 }
 
 // ServeJWKS answers with the public keys of the assertions (RFC 7517).

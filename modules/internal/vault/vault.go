@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -45,8 +46,16 @@ type Vault struct{ keys []*key }
 type key struct {
 	id   [idBytes]byte
 	aead cipher.AEAD
-	look []byte // key of LookupHMAC
-	macs sync.Pool
+	look []byte    // key of LookupHMAC
+	pool sync.Pool // of *finder
+}
+
+// finder makes values of LookupHMAC. Nothing of what went in or came out stays in one
+// that is in the pool.
+type finder struct {
+	mac hash.Hash
+	in  []byte
+	sum [sha256.Size]byte
 }
 
 // A sealed value is: version, key id, nonce, ciphertext with tag.
@@ -120,7 +129,7 @@ func (v *Vault) Seal(purpose, owner string, plain []byte) ([]byte, error) {
 	if _, err := io.ReadFull(rand.Reader, nonce); err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
 	}
-	return k.aead.Seal(out, nonce, plain, bound(purpose, owner, out[:1+idBytes])), nil
+	return k.aead.Seal(out, nonce, plain, bound(nil, purpose, out[:1+idBytes], owner)), nil
 }
 
 // Open decrypts what Seal made for the same purpose and owner. Errors are
@@ -134,7 +143,7 @@ func (v *Vault) Open(purpose, owner string, sealed []byte) (Secret, error) {
 	if k == nil {
 		return Secret{}, ErrUnknownKey
 	}
-	plain, err := k.aead.Open(nil, rest[:nonceBytes], rest[nonceBytes:], bound(purpose, owner, head))
+	plain, err := k.aead.Open(nil, rest[:nonceBytes], rest[nonceBytes:], bound(nil, purpose, head, owner))
 	if err != nil {
 		return Secret{}, ErrSealed
 	}
@@ -147,19 +156,31 @@ func (v *Vault) Current(sealed []byte) bool {
 	return len(sealed) >= overhead && sealed[0] == version && string(sealed[1:1+idBytes]) == string(v.keys[0].id[:])
 }
 
-// bound is the additional data: each part with its length in front.
-func bound(purpose, owner string, head []byte) []byte {
-	b := make([]byte, 0, 2*binary.MaxVarintLen64+len(purpose)+len(owner)+len(head))
+// bound appends the additional data to b: each part with its length in front. The owner
+// may come in pieces.
+func bound(b []byte, purpose string, head []byte, owner ...string) []byte {
+	n := 0
+	for _, piece := range owner {
+		n += len(piece)
+	}
+	b = slices.Grow(b, 2*binary.MaxVarintLen64+len(purpose)+n+len(head))
 	b = binary.AppendUvarint(b, uint64(len(purpose)))
 	b = append(b, purpose...)
-	b = binary.AppendUvarint(b, uint64(len(owner)))
-	b = append(b, owner...)
+	b = binary.AppendUvarint(b, uint64(n))
+	for _, piece := range owner {
+		b = append(b, piece...)
+	}
 	return append(b, head...)
 }
 
 // LookupHMAC returns a value under which a secret can be found again without
 // being opened: HMAC-SHA-256 by the first key, in hex.
 func (v *Vault) LookupHMAC(purpose, value string) string { return v.keys[0].lookup(purpose, value) }
+
+// AppendLookupHMAC appends LookupHMAC of a value, which may come in pieces, to dst.
+func (v *Vault) AppendLookupHMAC(dst []byte, purpose string, value ...string) []byte {
+	return v.keys[0].appendLookup(dst, purpose, value...)
+}
 
 // Lookups returns LookupHMAC by every key, the first key's first: what was stored
 // before a rotation is found by a later one.
@@ -172,17 +193,30 @@ func (v *Vault) Lookups(purpose, value string) []string {
 }
 
 func (k *key) lookup(purpose, value string) string {
-	h, ok := k.macs.Get().(hash.Hash)
-	if !ok {
-		h = hmac.New(sha256.New, k.look)
-	}
-	h.Write(bound(purpose, value, nil))
-	var sum [sha256.Size]byte
-	out := hex.EncodeToString(h.Sum(sum[:0]))
-	h.Reset() // nothing of the value stays
-	k.macs.Put(h)
-	return out
+	var room [2 * sha256.Size]byte
+	return string(k.appendLookup(room[:0], purpose, value))
 }
+
+func (k *key) appendLookup(dst []byte, purpose string, value ...string) []byte {
+	f, ok := k.pool.Get().(*finder)
+	if !ok {
+		f = &finder{mac: hmac.New(sha256.New, k.look)}
+	}
+	f.in = bound(f.in, purpose, nil, value...)
+	f.mac.Write(f.in)
+	dst = hex.AppendEncode(dst, f.mac.Sum(f.sum[:0]))
+	f.mac.Reset()
+	clear(f.in)
+	clear(f.sum[:])
+	if f.in = f.in[:0]; cap(f.in) > mostKept {
+		f.in = nil
+	}
+	k.pool.Put(f)
+	return dst
+}
+
+// mostKept is how much room for values a finder keeps.
+const mostKept = 4 << 10
 
 // KeyIDs names the keys without telling them, the sealing one first.
 func (v *Vault) KeyIDs() []string {

@@ -5,7 +5,10 @@ package vault
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -301,5 +304,31 @@ func BenchmarkOpen(b *testing.B) {
 		if _, err := v.Open("crm_key", "p1", sealed); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What was stored by an earlier version must be found by this one, and what stays in
+// memory after one value must not reach the next.
+func TestLookupHMACIsOfTheValueAlone(t *testing.T) {
+	v := vaultOf(t, one)
+	for _, value := range []string{"ab", strings.Repeat("long", 3000), "", "ab"} {
+		mac := hmac.New(sha256.New, v.keys[0].look)
+		mac.Write(append(binary.AppendUvarint([]byte("\x01p"), uint64(len(value))), value...))
+		want := hex.EncodeToString(mac.Sum(nil))
+		if got := v.LookupHMAC("p", value); got != want {
+			t.Errorf("%d bytes: %s, want %s: keys that people have stored are no longer found", len(value), got, want)
+		}
+		half := len(value) / 2
+		if got := string(v.AppendLookupHMAC([]byte("x"), "p", value[:half], "", value[half:])); got != "x"+want {
+			t.Errorf("%d bytes in pieces: %s, want x%s", len(value), got, want)
+		}
+	}
+}
+
+func BenchmarkLookupHMAC(b *testing.B) {
+	v, _ := New(one)
+	b.ReportAllocs()
+	for b.Loop() {
+		v.LookupHMAC("entity tag", "\"6920f1a7-2710\"\x000123456789abcdef01234567\x00")
 	}
 }
