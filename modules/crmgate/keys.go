@@ -113,15 +113,16 @@ func pairNames(c resource.Credentials) (out [2]pairName) {
 // which one the CRM would have taken.
 func (a *App) credentials(req *resource.Request) (access, secret string, found bool, err error) {
 	var values [2][]string
-	for i := range a.pairNames {
-		n := &a.pairNames[i]
-		for name, v := range req.Header {
-			if n.header.has(name) {
+	for name, v := range req.Header {
+		for i := range a.pairNames {
+			if a.pairNames[i].header.has(name) {
 				values[i] = append(values[i], v...)
 			}
 		}
-		for name, v := range req.Query {
-			if n.query.has(name) {
+	}
+	for name, v := range req.Query {
+		for i := range a.pairNames {
+			if a.pairNames[i].query.has(name) {
 				values[i] = append(values[i], v...)
 			}
 		}
