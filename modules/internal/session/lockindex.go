@@ -19,26 +19,35 @@ type lockIndex struct {
 	bits     [2][]int // lengths of the prefixes locked: IPv4, IPv6
 }
 
-// kinds is how many kinds of targets byValue knows.
-const kinds = 7
+// Where locks of a kind stand in byValue. Those of addresses have no place there.
+const (
+	atEveryone = iota
+	atRole
+	atGroup
+	atUser
+	atSession
+	atDevice
+	atKey
+	kinds // how many there are
+)
 
-// kindOf returns a kind's place in byValue; locks of addresses have none.
+// kindOf returns a kind's place in byValue, -1 for those that have none.
 func kindOf(k TargetKind) int {
 	switch k {
 	case Everyone:
-		return 0
+		return atEveryone
 	case ByRole:
-		return 1
+		return atRole
 	case ByGroup:
-		return 2
+		return atGroup
 	case ByUser:
-		return 3
+		return atUser
 	case BySession:
-		return 4
+		return atSession
 	case ByDevice:
-		return 5
+		return atDevice
 	case ByKey:
-		return 6
+		return atKey
 	}
 	return -1
 }
@@ -89,20 +98,20 @@ func (x *lockIndex) match(f *Facts, created, now time.Time) verdict {
 	if x.size == 0 {
 		return v
 	}
-	x.try(&v, Everyone, "", f, created, now)
-	x.try(&v, ByRole, f.Role, f, created, now)
-	x.try(&v, BySession, f.SessionID, f, created, now)
-	x.try(&v, ByDevice, f.Device, f, created, now)
-	x.try(&v, ByKey, f.Key, f, created, now)
+	x.try(&v, atEveryone, "", f, created, now)
+	x.try(&v, atRole, f.Role, f, created, now)
+	x.try(&v, atSession, f.SessionID, f, created, now)
+	x.try(&v, atDevice, f.Device, f, created, now)
+	x.try(&v, atKey, f.Key, f, created, now)
 	for _, was := range f.Earlier { // rotating is no way out of a lock
-		x.try(&v, BySession, was, f, created, now)
+		x.try(&v, atSession, was, f, created, now)
 	}
-	if x.byValue[kindOf(ByUser)] != nil {
-		x.try(&v, ByUser, strings.ToLower(f.PersonID), f, created, now)
-		x.try(&v, ByUser, strings.ToLower(f.Email), f, created, now)
+	if x.byValue[atUser] != nil {
+		x.try(&v, atUser, strings.ToLower(f.PersonID), f, created, now)
+		x.try(&v, atUser, strings.ToLower(f.Email), f, created, now)
 	}
 	for _, g := range f.Groups {
-		x.try(&v, ByGroup, g, f, created, now)
+		x.try(&v, atGroup, g, f, created, now)
 	}
 	if len(x.byPrefix) > 0 && f.IP.IsValid() {
 		a := f.IP.Unmap().WithZone("")
@@ -117,8 +126,8 @@ func (x *lockIndex) match(f *Facts, created, now time.Time) verdict {
 	return v
 }
 
-func (x *lockIndex) try(v *verdict, k TargetKind, value string, f *Facts, created, now time.Time) {
-	if locks := x.byValue[kindOf(k)]; locks != nil && (value != "" || k == Everyone) {
+func (x *lockIndex) try(v *verdict, at int, value string, f *Facts, created, now time.Time) {
+	if locks := x.byValue[at]; locks != nil && (value != "" || at == atEveryone) {
 		x.judge(v, locks[value], f, created, now)
 	}
 }
