@@ -98,7 +98,7 @@ func StripCookie(h http.Header) {
 	if !found {
 		return
 	}
-	kept := make([]string, 0, len(lines))
+	var kept []string
 	for _, line := range lines {
 		if line = stripLine(line); line != "" {
 			kept = append(kept, line)
@@ -115,7 +115,8 @@ func stripLine(line string) string {
 	if !hasOurs(line) {
 		return line
 	}
-	var kept []string
+	var room [16]string
+	kept := room[:0]
 	for pair := range strings.SplitSeq(line, ";") {
 		if pair = trim(pair); pair != "" && !ours(pair) {
 			kept = append(kept, pair)

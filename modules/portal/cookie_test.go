@@ -132,3 +132,17 @@ func BenchmarkToken(b *testing.B) {
 		_, _ = Token(r)
 	}
 }
+
+func BenchmarkStripCookie(b *testing.B) {
+	for name, line := range map[string]string{"alone": CookieName + "=" + testToken, "others": "a=b; theme=dark; " + CookieName + "=" + testToken + "; c=d"} {
+		b.Run(name, func(b *testing.B) {
+			lines := []string{line}
+			h := http.Header{}
+			b.ReportAllocs()
+			for b.Loop() {
+				h["Cookie"] = lines
+				StripCookie(h)
+			}
+		})
+	}
+}
