@@ -164,6 +164,10 @@ func BenchmarkGetCapture(b *testing.B) {
 	benchmarkRequest(b, loadMap(b, "leadsquared"), &Request{Method: "GET", Path: "/app/api/leads/00000000-0000-4000-8000-000000000001"})
 }
 
+func BenchmarkGetList(b *testing.B) {
+	benchmarkRequest(b, loadMap(b, "leadsquared"), &Request{Method: "GET", Path: "/app/api/leads", Query: map[string][]string{"size": {"25"}}})
+}
+
 func BenchmarkPost(b *testing.B) {
 	benchmarkRequest(b, loadMap(b, "leadsquared"), &Request{
 		Method: "POST", Path: "/v2/LeadManagement.svc/Leads.Get",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -303,12 +304,20 @@ func requestValues(r *Request, s Source) ([]string, bool) {
 	return nil, false
 }
 
-// foldedValues returns the values of every spelling of a name.
+// foldedValues returns the values of every spelling of a name. They must not be
+// changed.
 func foldedValues(from map[string][]string, name string) []string {
+	if len(from) == 0 {
+		return nil
+	}
 	fold := Fold(name)
 	var out []string
 	for k, v := range from {
-		if foldsTo(k, fold) {
+		switch {
+		case !foldsTo(k, fold):
+		case len(out) == 0: // most names are spelled in one way
+			out = slices.Clip(v)
+		default:
 			out = append(out, v...)
 		}
 	}

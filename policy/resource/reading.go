@@ -77,6 +77,9 @@ func (rd *reading) params(from map[string][]string, reads map[string]*Read, brac
 			continue
 		}
 		for ; read != nil; read = read.next {
+			if read.As == AsIgnore {
+				continue
+			}
 			for i := range values {
 				if err := rd.take(read, &value{kind: '"', text: values[i]}, name); err != nil {
 					return err
