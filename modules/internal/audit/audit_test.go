@@ -414,3 +414,15 @@ func BenchmarkSeal(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*len(rs))/b.Elapsed().Seconds(), "records/s")
 }
+
+func BenchmarkBound(b *testing.B) {
+	r := Record{ // as a request makes it
+		Kind: "request", RequestID: "01k8m3v0y0123456789", PersonID: "0198f3a2c4d57e6f", Email: "asha@example.com", Role: "sales_user", Session: "0123456789ab",
+		IP: "203.0.113.9", Method: "GET", Host: "crm.example.com", Path: "/app/api/leads", Operation: "lead.list", Entity: "lead", Action: "view",
+		Decision: "allow", Reason: "allowed", Plan: "0123456789abcdef01234567", Masked: []string{"email", "phone"}, Hidden: []string{"notes"},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Bound(&r)
+	}
+}

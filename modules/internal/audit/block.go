@@ -165,7 +165,7 @@ func appendHash(b []byte, hash string) []byte {
 	if len(hash) == 64 {
 		raw := append(b, 0)
 		for i := 0; i < len(hash); i += 2 {
-			hi, lo := nibble(hash[i]), nibble(hash[i+1])
+			hi, lo := nibbles[hash[i]], nibbles[hash[i+1]]
 			if hi|lo > 15 {
 				return appendString(append(b, 1), hash)
 			}
@@ -176,16 +176,16 @@ func appendHash(b []byte, hash string) []byte {
 	return appendString(append(b, 1), hash)
 }
 
-// nibble is the value of a lower-case hex digit, above 15 for any other byte.
-func nibble(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
+// nibbles are the values of the lower-case hex digits, above 15 for any other byte.
+var nibbles = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
 	}
-	return 0xff
-}
+	for i, c := range []byte("0123456789abcdef") {
+		t[c] = byte(i)
+	}
+	return t
+}()
 
 // DecodeBlock reads a block. The error wraps ErrBlock; nothing of a block that is
 // damaged anywhere is returned.
