@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
 	"github.com/crmgate/crmgate/modules/internal/records"
@@ -45,11 +46,13 @@ type headMove struct {
 // newHeads checks each record and that records of a chain follow each other.
 func newHeads(rs []audit.Record) ([]headMove, error) {
 	var moves []headMove
+	before := new(audit.Record) // what is as it was there has been checked
 	for i := range rs {
 		r := &rs[i]
-		if err := checkAudit(r); err != nil {
+		if err := checkAudit(r, before); err != nil {
 			return nil, err
 		}
+		before = r
 		m := -1
 		for j := range moves {
 			if moves[j].end.Chain == r.Chain {
@@ -67,24 +70,50 @@ func newHeads(rs []audit.Record) ([]headMove, error) {
 	return moves, nil
 }
 
-func checkAudit(r *audit.Record) error {
-	err := checkKeys("the chain", r.Chain, "the hash", r.Hash)
-	if err == nil {
-		err = checkLengths("the request id", r.RequestID, "the e-mail address", r.Email, "the previous hash", r.Prev)
+// checkAudit checks a record. Most of its texts are those of the one before it, of the
+// same request or person, and are compared alone.
+func checkAudit(r, before *audit.Record) error {
+	if err := checkKeys("the chain", r.Chain, "the hash", r.Hash); err != nil {
+		return err
 	}
-	if err == nil {
-		err = checkText("kind", r.Kind, "person_id", r.PersonID, "role", r.Role, "session", r.Session, "device", r.Device,
-			"ip", r.IP, "ip_flags", r.IPFlags, "method", r.Method, "host", r.Host, "path", r.Path, "operation", r.Operation,
-			"entity", r.Entity, "action", r.Action, "decision", r.Decision, "reason", r.Reason, "detail", r.Detail, "plan", r.Plan)
+	if err := checkLengths("the request id", r.RequestID, "the e-mail address", r.Email, "the previous hash", r.Prev); err != nil {
+		return err
 	}
-	for _, list := range [...][]string{r.Records, r.Masked, r.Hidden} {
+	is, was := auditTexts(r), auditTexts(before)
+	for i, text := range is {
+		if text == was[i] {
+			continue
+		}
+		if err := checkText(auditTextNames[i], text); err != nil {
+			return err
+		}
+	}
+	lists, had := [...][]string{r.Records, r.Masked, r.Hidden}, [...][]string{before.Records, before.Masked, before.Hidden}
+	for i, list := range lists {
+		if slices.Equal(list, had[i]) {
+			continue
+		}
 		for _, item := range list {
-			if err == nil {
-				err = checkText("an item of a list", item)
+			if err := checkText("an item of a list", item); err != nil {
+				return err
 			}
 		}
 	}
-	return err
+	return nil
+}
+
+// auditTextNames name auditTexts in errors.
+var auditTextNames = [...]string{
+	"kind", "person_id", "role", "session", "device", "ip", "ip_flags", "method", "host", "path", "operation",
+	"entity", "action", "decision", "reason", "detail", "plan",
+}
+
+// auditTexts are the texts of a record that may be of any length.
+func auditTexts(r *audit.Record) [len(auditTextNames)]string {
+	return [...]string{
+		r.Kind, r.PersonID, r.Role, r.Session, r.Device, r.IP, r.IPFlags, r.Method, r.Host, r.Path, r.Operation,
+		r.Entity, r.Action, r.Decision, r.Reason, r.Detail, r.Plan,
+	}
 }
 
 // moveHead moves a chain's head if it stands where the batch begins.
