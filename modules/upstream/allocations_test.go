@@ -10,6 +10,7 @@ package upstream
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,5 +80,50 @@ func TestAnsweringMakesLittleGarbage(t *testing.T) {
 		if got > c.most {
 			t.Errorf("%s: %v allocations an answer, %v were enough: every request costs more", c.name, got, c.most)
 		}
+	}
+}
+
+// BenchmarkAnswer is what the transport does for a request and a short answer, the CRM
+// and its connection apart.
+func BenchmarkAnswer(b *testing.B) {
+	hidden, err := mask.Compile(mask.Spec{Fn: "full"}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	leads := &plan.Entity{Fields: map[string]*plan.Treatment{"phone": {Field: "phone", Effect: plan.Mask, Mask: hidden}}, Unknown: &plan.Treatment{Effect: plan.Show}}
+	for name, p := range map[string]*plan.Plan{
+		"passed": {ID: "p", Pass: true},
+		"masked": {ID: "r", Root: &plan.Node{Elements: &plan.Node{Record: &plan.Record{Entity: leads}}}, Fallback: leads},
+	} {
+		b.Run(name, func(b *testing.B) {
+			tr, buf, d := &Transport{maskers: new(maskers)}, make([]byte, 32<<10), decided(http.MethodGet, "/leads")
+			d.Plans = []*plan.Plan{p}
+			sent := httptest.NewRequest(http.MethodGet, "/leads", nil)
+			asked := http.Header{
+				"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}, "User-Agent": {"x"}, "X-Forwarded-For": {"192.0.2.7"}, "X-Forwarded-Proto": {"https"},
+				"X-Forwarded-Host": {"crm.acme.test"}, "Via": {"1.1 Caddy"},
+			}
+			answered := http.Header{
+				"Server": {"nginx"}, "Date": {"Sun, 22 Nov 2026 00:49:59 GMT"}, "Content-Type": {"application/json"}, "Content-Length": {"30"},
+				"Last-Modified": {"Sun, 22 Nov 2026 00:49:59 GMT"}, "Connection": {"keep-alive"}, "Accept-Ranges": {"bytes"}, "X-Request-Id": {"1"},
+				"Strict-Transport-Security": {"max-age=31536000"}, "X-Frame-Options": {"DENY"}, "X-Powered-By": {"x"},
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				req := *sent
+				req.Header = maps.Clone(asked)
+				out, reason := outbound(&req, d)
+				if reason != policy.Allowed {
+					b.Fatal(reason)
+				}
+				res := tr.answer(&req, out, &http.Response{
+					StatusCode: http.StatusOK, ContentLength: 30, Body: io.NopCloser(strings.NewReader(`[{"id":"1","phone":"98765432"}]`)), Header: maps.Clone(answered),
+				}, d)
+				for err := error(nil); err == nil; {
+					_, err = res.Body.Read(buf)
+				}
+				_ = res.Body.Close()
+			}
+		})
 	}
 }

@@ -50,24 +50,35 @@ var fates = func() map[string]fate {
 	return m
 }()
 
+// line is a header that goes out, before its values have been read.
+type line struct {
+	name   string
+	values []string
+	fate   fate
+}
+
 // cleanResponse returns the header of a rewritten answer. Every name and every
 // value is read for personal data: it is masked where it stands, or taken out
 // with what carries it where it is encoded (leak L12).
 func cleanResponse(in http.Header, req *http.Request) http.Header {
-	n := 3
-	for _, values := range in {
-		n += len(values)
-	}
-	all := make([]string, 0, n) // the values of out
-	out := make(http.Header, 8) // most have no more than that
+	var room [16]line
+	lines, n := room[:0], 3
 	for name, values := range in {
 		f := fates[name]
 		if f == goes || f == unknown && (elsewhere(name) || headerNames.unfit(name)) {
 			continue
 		}
-		from := len(all)
-		for _, v := range values {
-			switch f {
+		lines = append(lines, line{name, values, f})
+		n += len(values)
+	}
+	all := make([]string, 0, n) // the values of out
+	// A map that grows is made twice: it has room for what is set below, the length and
+	// a tag of our own.
+	out := make(http.Header, len(lines)+4+len(in["Etag"]))
+	for i := range lines {
+		name, from := lines[i].name, len(all)
+		for _, v := range lines[i].values {
+			switch lines[i].fate {
 			case link:
 				v = scrub(name, sameHost(v, req.URL.Host, req.Host))
 			case cookie:

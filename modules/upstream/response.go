@@ -171,7 +171,9 @@ type closers []io.Closer
 func (c closers) Close() error {
 	var errs []error
 	for _, x := range c {
-		errs = append(errs, x.Close())
+		if err := x.Close(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
