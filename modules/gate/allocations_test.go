@@ -39,7 +39,7 @@ assign:
 `
 
 // startGate starts an app in a folder of its own and returns a gate before it.
-func startGate(t *testing.T) *Handler {
+func startGate(t testing.TB) *Handler {
 	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", dir)
@@ -75,8 +75,8 @@ func startGate(t *testing.T) *Handler {
 	return h
 }
 
-// decidedBy returns a request that a person of that role makes anew each time.
-func decidedBy(t *testing.T, h *Handler, role string) func(next caddyhttp.Handler) error {
+// askedBy returns what makes the same request of a person of that role, anew each time.
+func askedBy(t testing.TB, h *Handler, role string) func() *http.Request {
 	t.Helper()
 	person, err := h.app.Directory().Add(t.Context(), records.Person{
 		Email: role + "@acme.test", Role: role, Status: records.Active, UserType: "regular",
@@ -90,11 +90,11 @@ func decidedBy(t *testing.T, h *Handler, role string) func(next caddyhttp.Handle
 	}
 	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.7"})
 	ctx = context.WithValue(ctx, caddyhttp.ServerCtxKey, new(caddyhttp.Server))
-	w := httptest.NewRecorder()
-	return func(next caddyhttp.Handler) error {
-		r := httptest.NewRequest(http.MethodGet, "/app/api/leads?size=25", nil).WithContext(ctx)
-		r.Header = http.Header{"Cookie": {portal.CookieName + "=" + token}, "Accept": {"application/json"}, "User-Agent": {"x"}}
-		return h.ServeHTTP(w, r, next)
+	sent := httptest.NewRequest(http.MethodGet, "/app/api/leads?size=25", nil).WithContext(ctx)
+	return func() *http.Request {
+		r, to := *sent, *sent.URL
+		r.URL, r.Header = &to, http.Header{"Cookie": {portal.CookieName + "=" + token}, "Accept": {"application/json"}, "User-Agent": {"x"}}
+		return &r
 	}
 }
 
@@ -107,22 +107,21 @@ func TestDecidingMakesLittleGarbage(t *testing.T) {
 		pass bool
 		most float64
 	}{{"administrator", true, 21}, {"sales_manager", false, 21}} {
-		ask := decidedBy(t, h, c.role)
+		asked, w := askedBy(t, h, c.role), httptest.NewRecorder()
 		var d *crmgate.Decision
 		sent := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 			d = crmgate.DecisionFrom(r.Context())
 			return nil
 		})
-		if err := ask(sent); err != nil || d == nil || d.Plan().Pass != c.pass {
+		if err := h.ServeHTTP(w, asked(), sent); err != nil || d == nil || d.Plan().Pass != c.pass {
 			t.Fatalf("%s: %v, %+v: what is measured is not what is meant", c.role, err, d)
 		}
 		nothing := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-		test := testing.AllocsPerRun(2000, func() {
-			r := httptest.NewRequest(http.MethodGet, "/app/api/leads?size=25", nil).WithContext(t.Context())
-			r.Header = http.Header{"Cookie": {portal.CookieName + "=" + "x"}, "Accept": {"application/json"}, "User-Agent": {"x"}}
-		})
+		var r *http.Request
+		test := testing.AllocsPerRun(2000, func() { r = asked() })
 		got := testing.AllocsPerRun(2000, func() {
-			if err := ask(nothing); err != nil {
+			r = asked()
+			if err := h.ServeHTTP(w, r, nothing); err != nil {
 				t.Fatal(err)
 			}
 		}) - test
@@ -130,5 +129,22 @@ func TestDecidingMakesLittleGarbage(t *testing.T) {
 		if got > c.most {
 			t.Errorf("%s: %v allocations a request, %v were enough: every request costs more", c.role, got, c.most)
 		}
+	}
+}
+
+// BenchmarkGate is what the gate does for a request beside its answer.
+func BenchmarkGate(b *testing.B) {
+	h := startGate(b)
+	nothing := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+	for _, role := range []string{"administrator", "sales_manager"} {
+		asked, w := askedBy(b, h, role), httptest.NewRecorder()
+		b.Run(role, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := h.ServeHTTP(w, asked(), nothing); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

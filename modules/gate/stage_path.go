@@ -33,16 +33,17 @@ func path(x *exchange) step {
 	if err != nil {
 		return x.refuse(policy.BadRequest, "the path cannot be decoded")
 	}
-	query, err := url.ParseQuery(x.r.URL.RawQuery)
-	if err != nil {
-		return x.refuse(policy.BadRequest, "the query cannot be decoded")
+	var query url.Values
+	if x.r.URL.RawQuery != "" {
+		if query, err = url.ParseQuery(x.r.URL.RawQuery); err != nil {
+			return x.refuse(policy.BadRequest, "the query cannot be decoded")
+		}
 	}
 	x.r.URL.Path, x.r.URL.RawPath = decoded, ""
 	if x.r.URL.EscapedPath() != canonical {
-		x.r.URL.RawPath = canonical
-	}
-	if x.r.URL.EscapedPath() != canonical {
-		return x.refuse(policy.BadRequest, "the path has no single form")
+		if x.r.URL.RawPath = canonical; x.r.URL.EscapedPath() != canonical {
+			return x.refuse(policy.BadRequest, "the path has no single form")
+		}
 	}
 	x.req = resource.Request{
 		Method: x.r.Method, Host: canonicalHost(x.r.Host), Path: canonical,
@@ -54,8 +55,10 @@ func path(x *exchange) step {
 
 // canonicalHost lowers the host and cuts port and trailing dot.
 func canonicalHost(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if strings.IndexByte(host, ':') >= 0 { // without one there is no port, which costs an error to say
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
 	}
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
