@@ -106,7 +106,7 @@ func TestDecidingMakesLittleGarbage(t *testing.T) {
 		role string
 		pass bool
 		most float64
-	}{{"administrator", true, 21}, {"sales_manager", false, 21}} {
+	}{{"administrator", true, 14}, {"sales_manager", false, 14}} {
 		asked, w := askedBy(t, h, c.role), httptest.NewRecorder()
 		var d *crmgate.Decision
 		sent := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {

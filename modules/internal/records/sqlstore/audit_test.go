@@ -4,11 +4,14 @@
 package sqlstore
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
+	"github.com/crmgate/crmgate/modules/internal/records"
 )
 
 // batch returns records as requests make them: most texts are those of the one before.
@@ -23,6 +26,30 @@ func batch(n int) []audit.Record {
 	}
 	audit.Seal(audit.Head{Chain: "gateway"}, rs)
 	return rs
+}
+
+// A text is compared with the one before it first: that must let none through that
+// nobody has looked at.
+func TestEveryTextOfARecordIsChecked(t *testing.T) {
+	if _, err := newHeads(batch(3)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range reflect.TypeFor[audit.Record]().NumField() {
+		for at := range 3 {
+			rs := batch(3)
+			switch f := reflect.ValueOf(&rs[at]).Elem().Field(i); f.Kind() {
+			case reflect.String:
+				f.SetString("\xff")
+			case reflect.Slice:
+				f.Set(reflect.ValueOf([]string{"email", "\xff"}))
+			default:
+				continue
+			}
+			if _, err := newHeads(rs); !errors.Is(err, records.ErrInvalid) {
+				t.Errorf("record %d, %s: %v: the store is given what is no text", at, reflect.TypeFor[audit.Record]().Field(i).Name, err)
+			}
+		}
+	}
 }
 
 func BenchmarkNewHeads(b *testing.B) {
