@@ -83,7 +83,8 @@ func (e *Encoder) Provision(ctx caddy.Context) error {
 func (e *Encoder) wrap(enc interface {
 	zapcore.Encoder
 	caddy.Provisioner
-}) error {
+},
+) error {
 	if err := enc.Provision(e.ctx); err != nil {
 		return fmt.Errorf("provisioning the wrapped encoder: %w", err)
 	}

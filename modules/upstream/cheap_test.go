@@ -104,8 +104,12 @@ func TestLastNames(t *testing.T) {
 		counts map[string]int
 		want   []string
 	}{
-		{map[string]int{"b": 1, "a": 2}, []string{"a", "b"}}, {map[string]int{"a": 9, "b": 9}, []string{"a", "b"}}, {map[string]int{"a": 1}, []string{"a"}},
-		{nil, nil}, {map[string]int{"a": 1, "c": 1}, []string{"a", "c"}}, {map[string]int{"c": 1, "b": 1}, []string{"b", "c"}},
+		{map[string]int{"b": 1, "a": 2}, []string{"a", "b"}},
+		{map[string]int{"a": 9, "b": 9}, []string{"a", "b"}},
+		{map[string]int{"a": 1}, []string{"a"}},
+		{nil, nil},
+		{map[string]int{"a": 1, "c": 1}, []string{"a", "c"}},
+		{map[string]int{"c": 1, "b": 1}, []string{"b", "c"}},
 	} {
 		if got := l.of(c.counts); !slices.Equal(got, c.want) {
 			t.Errorf("%v: the audit says %v, want %v", c.counts, got, c.want)

@@ -41,6 +41,7 @@ type format struct {
 }
 
 func newJSON(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return jsonmask.New(p, v, l) }
+
 func newFramed(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine {
 	m := framed.New(p, v, l)
 	m.Clean = cleanPart
