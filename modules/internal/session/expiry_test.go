@@ -94,9 +94,13 @@ func TestIdleAccuracyAcrossGateways(t *testing.T) {
 		one.Touch(s)
 		one.flush(t.Context(), false)
 	}
-	soon(t, "the activity at one gateway is known at the other", func() bool {
-		_, err := two.Lookup(token)
-		return err == nil
+	soon(t, "the latest activity at one gateway is known at the other", func() bool {
+		seen, err := two.Lookup(token)
+		if err != nil {
+			return false
+		}
+		idle, _ := two.Remaining(seen)
+		return idle == 30*time.Minute
 	})
 	w.clk.Advance(time.Second)
 	one.Touch(s) // one second later: not written yet
