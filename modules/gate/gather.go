@@ -4,6 +4,7 @@
 package gate
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -27,7 +28,8 @@ const (
 // system call for each of those is what most of a page of 100 KB costs. Only full
 // pieces wait for the next one; what is shorter goes out at once with what waits, so
 // that an answer that trickles arrives as it is made, and so does what is flushed.
-// What waits when the handler ends, in whatever way, goes out then.
+// What waits when the handler ends goes out then, unless the request was ended: whoever
+// is locked out gets no more of an answer than had gone out by then.
 type gatherer struct {
 	caddyhttp.ResponseWriterWrapper
 
@@ -96,9 +98,12 @@ func (g *gatherer) ReadFrom(r io.Reader) (int64, error) {
 	return g.ResponseWriterWrapper.ReadFrom(r) //nolint:wrapcheck // as above
 }
 
-// end pushes what waits and gives the buffer back.
-func (g *gatherer) end() {
-	_ = g.push() // a client that is gone is nobody to tell
+// end pushes what waits unless ctx has ended, and gives the buffer back.
+func (g *gatherer) end(ctx context.Context) {
+	if ctx.Err() == nil {
+		_ = g.push() // a client that is gone is nobody to tell
+	}
+	g.n = 0
 	if g.held != nil {
 		gatherings.Put(g.held)
 		g.held = nil

@@ -5,6 +5,7 @@ package gate
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -96,8 +97,8 @@ func TestGathering(t *testing.T) {
 			if !slices.Equal(out.pieces, c.want) {
 				t.Errorf("went out as %v, want %v", out.pieces, c.want)
 			}
-			g.end()
-			g.end()
+			g.end(t.Context())
+			g.end(t.Context())
 			if got := out.pieces[len(c.want):]; !slices.Equal(got, c.end) {
 				t.Errorf("went out at the end: %v, want %v", got, c.end)
 			}
@@ -132,10 +133,29 @@ func TestGatheringLosesNothing(t *testing.T) {
 			}
 			clear(p) // whoever wrote it uses it again
 		}
-		g.end()
+		g.end(t.Context())
 		if !bytes.Equal(out.Body.Bytes(), sent) {
 			t.Fatal("the client gets other bytes than were written")
 		}
+	}
+}
+
+// TestGatheringEndsWithTheRequest: a lock ends the context of what runs. What waits
+// then is dropped.
+func TestGatheringEndsWithTheRequest(t *testing.T) {
+	out := newReceiver(-1)
+	g := gathering(out)
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 3 {
+		if _, err := g.Write(make([]byte, piece)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	g.end(ctx)
+	g.end(t.Context())
+	if out.Body.Len() != gathered {
+		t.Errorf("%d bytes went out, %d of them when the person was locked out", out.Body.Len(), out.Body.Len()-gathered)
 	}
 }
 
@@ -157,7 +177,7 @@ func TestGatheringFails(t *testing.T) {
 		if err := act(g); !errors.Is(err, gone) {
 			t.Errorf("%s: %v", name, err)
 		}
-		g.end()
+		g.end(t.Context())
 	}
 }
 

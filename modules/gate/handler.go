@@ -132,9 +132,9 @@ func (h *Handler) forward(x *exchange) error {
 	}
 	defer x.finish() // also when the proxy aborts the connection by a panic
 	x.gatherer.ResponseWriter = x.w
-	defer x.gatherer.end() // as above
+	defer x.gatherer.end(r.Context()) // as above
 	err := x.then.ServeHTTP(&x.gatherer, r)
-	x.gatherer.end()
+	x.gatherer.end(r.Context())
 	if err == nil {
 		return nil
 	}
