@@ -42,8 +42,8 @@ type head struct {
 func newHead(length int64) *head {
 	h := &head{most: hold}
 	pool, room := &heads, 16<<10
-	if length > hold/2 && length <= whole {
-		wide := length + length/8 + hold // masks may be longer than what they stand for
+	if length > hold/2 && length <= whole { // what is nearly as long as hold may be longer when it is masked
+		wide := length + length/8 + hold // as above
 		if heldWhole.Add(wide) <= wholes {
 			h.most, h.wide = int(wide), wide
 			pool, room = &wideHeads, int(length+length/8)
