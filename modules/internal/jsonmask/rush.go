@@ -40,7 +40,10 @@ func (s *shape) rush(w *walker, end, n int, last, m *entry, least quick) (int, i
 			i++
 			x := ends.from(i)
 			if x == 0 {
-				break
+				if x = ends.from(i + 56); x == 0 || m.quick|least != copies {
+					break
+				}
+				i += 56
 			}
 			text := bits.TrailingZeros64(x)
 			if m.quick|least != copies && text >= shortest && (text >= w.bar || w.hints.touch(i, x)) {
@@ -103,7 +106,10 @@ func (s *shape) rushPairs(w *walker, end int, last, m *entry, least quick) (int,
 			i++
 			x := ends.from(i)
 			if x == 0 {
-				break
+				if x = ends.from(i + 56); x == 0 || m.quick|least != copies {
+					break
+				}
+				i += 56
 			}
 			text := bits.TrailingZeros64(x)
 			if m.quick|least != copies && text >= shortest && (text >= w.bar || w.hints.touch(i, x)) {
