@@ -4,6 +4,7 @@
 package echo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -26,8 +27,9 @@ const (
 type hints struct {
 	begins  *[1 << beginLog]uint64
 	days    [64]uint64 // a bit for each value that begins with a day
+	groups  [64]uint64 // a bit for each value that is the first or the last group of a GUID
 	odd     int        // values that have no beginning
-	guids   int        // values that may stand in a GUID
+	guids   int        // values that may otherwise stand in a GUID
 	moments int        // values that may stand in a date or a time of day, but for those that begin with a day
 	least   int        // bytes of the shortest value, 0 for none
 	plain   int        // bytes of the shortest plain value, 0 for none
@@ -99,7 +101,8 @@ type likeness uint8
 
 const (
 	likeText  likeness = 1 << iota // plain, see Plain
-	likeGUID                       // it may be a part of a GUID
+	likeGroup                      // it may be the first group of a GUID, or the last
+	likeGUID                       // it may be another part of a GUID
 	likeDay                        // it may begin with the day of a date
 	likeClock                      // it may be another part of a date or a time of day
 )
@@ -116,7 +119,11 @@ func like(text []byte, plain bool) (out likeness) {
 		out |= likeClock
 	}
 	if c&ofGUID != 0 && (n == 8 || n == 12 || text[4] == '-' || n > 8 && text[8] == '-' || n > 12 && text[12] == '-' || text[0] == '-') && partOfGUID(text) {
-		out |= likeGUID
+		if (n == 8 || n == 12) && bytes.IndexByte(text, '-') < 0 {
+			out |= likeGroup
+		} else {
+			out |= likeGUID
+		}
 	}
 	return out
 }
@@ -135,6 +142,10 @@ func (s *Set) hint(e *entry) {
 	}
 	if e.like&likeGUID != 0 {
 		s.guids++
+	}
+	if e.like&likeGroup != 0 {
+		at, bit := groupBit(s.original(e))
+		s.groups[at] |= bit
 	}
 	if e.like&likeClock != 0 {
 		s.moments++
@@ -174,9 +185,12 @@ func (s *Set) Plain() int {
 	return s.plain
 }
 
-// HoldsGUID is Holds for a text that is a GUID.
+// HoldsGUID is Holds for a text that is a GUID. Values of eight and of twelve digits, such
+// as numbers of people, would be its first group or its last.
 func (s *Set) HoldsGUID(text []byte) bool {
-	return s.guids > 0 && s.Holds(text)
+	first, has := groupBit(text[:8])
+	last, ends := groupBit(text[24:36])
+	return (s.guids > 0 || s.groups[first]&has != 0 || s.groups[last]&ends != 0) && s.Holds(text)
 }
 
 // HoldsMoment is Holds for a text that is a date like 2024-05-17, perhaps with a time
@@ -341,6 +355,16 @@ func partOfMoment(text []byte) bool {
 		run = 0
 	}
 	return true
+}
+
+// groupBit is where a bit stands for a group of eight or twelve digits or letters.
+func groupBit(text []byte) (at, bit uint64) {
+	x := binary.LittleEndian.Uint64(text) | folds
+	if len(text) > 8 {
+		x ^= uint64(binary.LittleEndian.Uint32(text[8:])) | folds>>32
+	}
+	x *= multiplier
+	return x >> 58, 1 << (x >> 52 & 63)
 }
 
 // dayBit is where a bit stands for a day like 2024-05-17.

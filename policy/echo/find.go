@@ -37,11 +37,13 @@ func (s *Set) EchoesNumber(text []byte) bool {
 	if len(s.entries) == 0 || len(text) < window {
 		return false
 	}
+	if s.runs = mask.AppendRuns(s.runs[:0], text); len(s.runs) == 0 {
+		return false
+	}
 	if s.ready(); s.numbers == 0 {
 		return false
 	}
 	s.hops = 0
-	s.runs = mask.AppendRuns(s.runs[:0], text)
 	for _, r := range s.runs {
 		if s.number(text[r.Start:r.End]) > 0 || s.tired(text) {
 			return true

@@ -61,11 +61,28 @@ func SameNumber(a, b []byte) bool {
 // a number that is known. Those of fewer than seven digits cannot, nor can dates,
 // GUIDs, or fewer than ten digits that touch a letter.
 func AppendRuns(out []Find, text []byte) []Find {
+	if fewDigits(text) {
+		return out
+	}
 	var buf [8]span
 	for _, s := range addRuns(buf[:0], text, true) {
 		out = append(out, Find{Start: s.start, End: s.end, Value: -1, Loose: true})
 	}
 	return out
+}
+
+// fewDigits reports whether text surely has too few digits, of whatever script, for a
+// number that can be told to be the same.
+func fewDigits(text []byte) bool {
+	n := 0
+	for _, c := range text {
+		if isDigit(c) || c >= 0xC0 {
+			if n++; n == alike {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // AppendWhole appends the digits of a JSON number to dst, without its sign, when it

@@ -28,7 +28,7 @@ const (
 // number that may be known. It knows the kinds of text that most fields hold: very
 // short text, text with few digits, a GUID, and a date with or without a time. Of all
 // other text it says no, and so it does of every other @, %, & and <, of base64, and of
-// most else that is not ASCII.
+// more than a few letters of scripts that have digits of their own.
 func harmless(text []byte) bool { return kindOf(text) != unsure }
 
 // kindOf says of what kind a harmless text is.
@@ -39,27 +39,42 @@ func kindOf(text []byte) kind {
 	if k := formOf(text); k != unsure {
 		return k
 	}
-	n, other, four, ok := countDigits(text)
-	switch {
-	case !ok:
+	n, four, ok := countDigits(text)
+	if !ok || n >= fewDigits || four && hasPAN(text) || len(text) >= codedLen && mask.LongRun(text) {
 		return unsure
-	case n+other < 4, other == 0 && n < fewDigits && (len(text) < panLen || !four):
-		if len(text) < codedLen || !mask.LongRun(text) {
-			return bland
-		}
 	}
-	return unsure
+	return bland
 }
 
 const (
 	fewDigits = 7  // from as many on a number may be somebody's, or be known
-	panLen    = 10 // letters, four digits, a letter
 	codedLen  = 16 // of the shortest run of base64 that is read
+
+	// The first byte of the first digit that is not ASCII, U+0660. Letters of Latin, Greek,
+	// Cyrillic, Armenian and Hebrew begin with lesser ones.
+	firstForeign = 0xD9
 )
 
-// countDigits counts the digits of text, and the bytes that are not ASCII; four says that
-// four digits may stand side by side. ok is false when it has a @, a %, a & or a <.
-func countDigits(text []byte) (n, other int, four, ok bool) {
+// hasPAN reports whether four digits stand in text between letters, as in a PAN.
+func hasPAN(text []byte) bool {
+	row := 0
+	for i, c := range text {
+		if digit(c) {
+			row++
+			continue
+		}
+		if row == 4 && i >= 9 && letter(c) && letter(text[i-5]) {
+			return true
+		}
+		row = 0
+	}
+	return false
+}
+
+// countDigits counts the digits of text, and the characters that may be digits of another
+// script; four says that four digits may stand side by side. ok is false when it has a @,
+// a %, a & or a <.
+func countDigits(text []byte) (n int, four, ok bool) {
 	row := uint64(0) // a bit for each of the last 64 bytes that is a digit
 	for i := 0; i < len(text); i += 8 {
 		var x uint64
@@ -74,19 +89,19 @@ func countDigits(text []byte) (n, other int, four, ok bool) {
 			}
 		}
 		if high := x & highs; high != 0 {
-			other += bits.OnesCount64(high)
+			n += bits.OnesCount64(high & (x&^highs + (0x100-firstForeign)*lows))
 			x &^= high >> 7 * 0xFF
 		}
 		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
 		if ((at-lows)|(percent-lows)|(and-lows)|(less-lows))&highs != 0 {
-			return n, other, four, false
+			return n, four, false
 		}
 		digits := between(x, '0', '9')
 		n += bits.OnesCount64(digits)
 		row = row>>8 | digits>>7*0x0102040810204080>>56<<56
 		four = four || row&(row>>1)&(row>>2)&(row>>3) != 0
 	}
-	return n, other, four, true
+	return n, four, true
 }
 
 // between marks the bytes of x from one on to another by their high bits. Without a high
@@ -171,5 +186,7 @@ func isMoment(text []byte) bool {
 	}
 	return text[19] == '.' && digit(text[20]) && digit(text[21]) && digit(text[22])
 }
+
+func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }

@@ -162,15 +162,17 @@ func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 		return end, err
 	}
 	text := w.in[v+1 : end-1]
-	if !escaped && !w.armed {
-		if k := kindOf(text); k != unsure {
-			w.note(v+1, end-1, k)
-			return end, nil
-		}
-	}
 	if escaped {
 		w.value = appendDecoded(w.value[:0], w.in[v:end])
 		text = w.value
+	}
+	if k := kindOf(text); k != unsure && !w.armed {
+		if !escaped {
+			w.note(v+1, end-1, k)
+		} else if w.echoing {
+			w.views = append(append(w.views, 0), text...)
+		}
+		return end, nil
 	}
 	var n int
 	if w.armed {
