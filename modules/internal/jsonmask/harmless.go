@@ -27,8 +27,8 @@ const (
 // harmless reports whether text surely holds nothing that mask.Detect finds, and no
 // number that may be known. It knows the kinds of text that most fields hold: very
 // short text, text with few digits, a GUID, and a date with or without a time. Of all
-// other text it says no, and so it does of every other @, %, & and <, of base64, and of
-// more than a few letters of scripts that have digits of their own.
+// other text it says no, and so it does of every other @, of what may be %40, a reference or
+// a tag, of base64, and of more than a few letters of scripts that have digits of their own.
 func harmless(text []byte) bool { return kindOf(text) != unsure }
 
 // kindOf says of what kind a harmless text is.
@@ -39,8 +39,8 @@ func kindOf(text []byte) kind {
 	if k := formOf(text); k != unsure {
 		return k
 	}
-	n, four, ok := countDigits(text)
-	if !ok || n >= fewDigits || four && hasPAN(text) || len(text) >= codedLen && mask.LongRun(text) {
+	n, four, signs := countDigits(text)
+	if n >= fewDigits || four && hasPAN(text) || signs && means(text) || len(text) >= codedLen && mask.LongRun(text) {
 		return unsure
 	}
 	return bland
@@ -71,10 +71,26 @@ func hasPAN(text []byte) bool {
 	return false
 }
 
+// means reports whether text has a @, or a sign that may stand for one or begin a reference
+// or a tag.
+func means(text []byte) bool {
+	for i, c := range text {
+		next := byte(' ')
+		if i+1 < len(text) {
+			next = text[i+1]
+		}
+		switch {
+		case c == '@', c == '%' && next == '4', c == '&' && (next == '#' || letter(next)), c == '<' && (next == '/' || next == '!' || letter(next)):
+			return true
+		}
+	}
+	return false
+}
+
 // countDigits counts the digits of text, and the characters that may be digits of another
-// script; four says that four digits may stand side by side. ok is false when it has a @,
-// a %, a & or a <.
-func countDigits(text []byte) (n int, four, ok bool) {
+// script; four says that four digits may stand side by side, signs that there is a @, a %,
+// a & or a <.
+func countDigits(text []byte) (n int, four, signs bool) {
 	row := uint64(0) // a bit for each of the last 64 bytes that is a digit
 	for i := 0; i < len(text); i += 8 {
 		var x uint64
@@ -93,15 +109,13 @@ func countDigits(text []byte) (n int, four, ok bool) {
 			x &^= high >> 7 * 0xFF
 		}
 		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
-		if ((at-lows)|(percent-lows)|(and-lows)|(less-lows))&highs != 0 {
-			return n, four, false
-		}
+		signs = signs || ((at-lows)|(percent-lows)|(and-lows)|(less-lows))&highs != 0
 		digits := between(x, '0', '9')
 		n += bits.OnesCount64(digits)
 		row = row>>8 | digits>>7*0x0102040810204080>>56<<56
 		four = four || row&(row>>1)&(row>>2)&(row>>3) != 0
 	}
-	return n, four, true
+	return n, four, signs
 }
 
 // between marks the bytes of x from one on to another by their high bits. Without a high
