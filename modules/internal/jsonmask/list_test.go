@@ -118,6 +118,38 @@ func TestForeseenScalarsAreStrict(t *testing.T) {
 	}
 }
 
+// TestTextOfEveryLengthInARow holds that text is passed over to its end and no farther,
+// however long it is and whatever stands in it: the number behind it is masked, and what is
+// no text is refused.
+func TestTextOfEveryLengthInARow(t *testing.T) {
+	const record, pair = `{"Id":"` + far + `","OwnerId":"u1","City":"%","Phone":"` + number + `"}`,
+		`{"LeadPropertyList":[{"Attribute":"Id","Value":"1"},{"Attribute":"City","Value":"%"},{"Attribute":"Phone","Value":"` + number + `"}]}`
+	for _, unknown := range []plan.Effect{plan.Show, plan.Detect} {
+		m := New(benchPlan(unknown, nil), viewer, Limits{})
+		append1 := func(in string) (string, error) {
+			m.Reset(m.Plan(), viewer, Limits{})
+			out, err := m.Append(nil, []byte(in))
+			return string(out), err
+		}
+		for n := range 140 {
+			for _, odd := range []string{"", `\"`, "\u00e9", `\u0041`, "\x01", "\xff", `"`} {
+				for _, at := range []int{0, 1, 55, 56, 57, 58, 111, 112, 113, 114, n} {
+					text := strings.Repeat("x", min(at, n)) + odd + strings.Repeat("y", n-min(at, n))
+					for _, form := range []string{record, pair} {
+						one := strings.Replace(form, "%", text, 1)
+						in := `[` + strings.Repeat(strings.Replace(form, "%", far, 1)+",", 3) + one + `,` + one + `]`
+						want, wantErr := append1(spaced(in))
+						got, err := append1(in)
+						if (err == nil) != (wantErr == nil) || err == nil && spaced(got) != want || strings.Contains(got, number) {
+							t.Fatalf("%q: records in a row are shown otherwise than one by one\ngot  %s, %v\nwant %s, %v", text, got, err, want, wantErr)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestRecordsInARowAreSearched holds the same for values that come a second time, in a
 // list and in an object, which is walked again as a whole.
 func TestRecordsInARowAreSearched(t *testing.T) {

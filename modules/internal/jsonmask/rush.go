@@ -9,10 +9,10 @@ import (
 )
 
 // The two below pass over members of an object, or over pairs, that stay as they
-// are: foreseen, and a value that is plain text of less than 57 bytes, a short
-// number or a literal, which is shown, or searched and holds nothing to find.
-// They call nothing, which is what makes them quick, and leave everything else
-// to their caller. least is searches where shown text is searched as well.
+// are: foreseen, and a value that is plain text of less than 57 bytes, or of less than
+// 113 where it is not searched, a short number or a literal, which is shown, or searched
+// and holds nothing to find. They call nothing, which is what makes them quick, and leave
+// everything else to their caller. least is searches where shown text is searched as well.
 //
 // Names that may be passed over have a stamp of their own, their gate, so that
 // one comparison says that a name is of that kind and has not come before.
