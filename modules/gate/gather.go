@@ -19,6 +19,9 @@ const (
 	piece = 32 << 10
 	// gathered is how much goes out at once: more than this Caddy cuts in parts again.
 	gathered = 2 * piece
+	// start is how long the first piece of an answer at least is that waits although it
+	// is not full: it is what had been read together with the header.
+	start = 8 << 10
 	// longest is the length up to which gathering pays: of longer answers the kernel's
 	// own copying is what costs, and another copy only adds to it.
 	longest = 512 << 10
@@ -26,8 +29,9 @@ const (
 
 // gatherer hands an answer on in larger pieces than the proxy copies it by, since a
 // system call for each of those is what most of a page of 100 KB costs. Only full
-// pieces wait for the next one; what is shorter goes out at once with what waits, so
-// that an answer that trickles arrives as it is made, and so does what is flushed.
+// pieces wait for the next one, and the first of an answer of known length, which is as
+// much as came together with the header; what is shorter goes out at once with what waits,
+// so that an answer that trickles arrives as it is made, and so does what is flushed.
 // What waits when the handler ends goes out then, unless the request was ended: whoever
 // is locked out gets no more of an answer than had gone out by then.
 type gatherer struct {
@@ -35,6 +39,7 @@ type gatherer struct {
 
 	asked bool // whether this answer is gathered has been looked at
 	on    bool
+	begun bool            // something of the answer has been written, or flushed
 	n     int             // of held that waits
 	held  *[gathered]byte // of a pool, while something waits
 }
@@ -43,15 +48,14 @@ var gatherings = sync.Pool{New: func() any { return new([gathered]byte) }}
 
 // Write writes p, or keeps it for a while.
 func (g *gatherer) Write(p []byte) (int, error) {
-	if len(p) < piece && g.n == 0 {
-		return g.ResponseWriter.Write(p)
-	}
+	waits := len(p) == piece
 	if !g.asked {
-		g.asked = true
 		length, err := strconv.ParseInt(g.Header().Get("Content-Length"), 10, 64)
-		g.on = err != nil || length <= longest
+		g.asked, g.on = true, err != nil || length <= longest
+		waits = waits || err == nil && !g.begun && len(p) >= start && int64(len(p)) < length
 	}
-	if !g.on {
+	g.begun = true
+	if !g.on || !waits && g.n == 0 && len(p) < piece {
 		return g.ResponseWriter.Write(p)
 	}
 	for took := 0; ; {
@@ -60,7 +64,7 @@ func (g *gatherer) Write(p []byte) (int, error) {
 		}
 		c := copy(g.held[g.n:], p[took:])
 		g.n, took = g.n+c, took+c
-		if took == len(p) && len(p) == piece && g.n < gathered {
+		if took == len(p) && waits && g.n < gathered {
 			return took, nil
 		}
 		if err := g.push(); err != nil {
@@ -84,6 +88,7 @@ func (g *gatherer) push() error {
 
 // FlushError pushes what waits and flushes what is beneath.
 func (g *gatherer) FlushError() error {
+	g.begun = true
 	if err := g.push(); err != nil {
 		return err
 	}
@@ -92,6 +97,7 @@ func (g *gatherer) FlushError() error {
 
 // ReadFrom pushes what waits and copies r.
 func (g *gatherer) ReadFrom(r io.Reader) (int64, error) {
+	g.begun = true
 	if err := g.push(); err != nil {
 		return 0, err
 	}
