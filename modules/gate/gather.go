@@ -37,8 +37,8 @@ const (
 type gatherer struct {
 	caddyhttp.ResponseWriterWrapper
 
-	asked bool // whether this answer is gathered has been looked at
-	on    bool
+	asked bool            // whether this answer is gathered has been looked at
+	on    bool            // it is
 	begun bool            // something of the answer has been written, or flushed
 	n     int             // of held that waits
 	held  *[gathered]byte // of a pool, while something waits

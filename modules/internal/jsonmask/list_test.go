@@ -126,7 +126,7 @@ func TestTextOfEveryLengthInARow(t *testing.T) {
 		`{"LeadPropertyList":[{"Attribute":"Id","Value":"1"},{"Attribute":"City","Value":"%"},{"Attribute":"Phone","Value":"` + number + `"}]}`
 	for _, unknown := range []plan.Effect{plan.Show, plan.Detect} {
 		m := New(benchPlan(unknown, nil), viewer, Limits{})
-		append1 := func(in string) (string, error) {
+		shown := func(in string) (string, error) {
 			m.Reset(m.Plan(), viewer, Limits{})
 			out, err := m.Append(nil, []byte(in))
 			return string(out), err
@@ -138,8 +138,8 @@ func TestTextOfEveryLengthInARow(t *testing.T) {
 					for _, form := range []string{record, pair} {
 						one := strings.Replace(form, "%", text, 1)
 						in := `[` + strings.Repeat(strings.Replace(form, "%", far, 1)+",", 3) + one + `,` + one + `]`
-						want, wantErr := append1(spaced(in))
-						got, err := append1(in)
+						want, wantErr := shown(spaced(in))
+						got, err := shown(in)
 						if (err == nil) != (wantErr == nil) || err == nil && spaced(got) != want || strings.Contains(got, number) {
 							t.Fatalf("%q: records in a row are shown otherwise than one by one\ngot  %s, %v\nwant %s, %v", text, got, err, want, wantErr)
 						}

@@ -166,18 +166,18 @@ func (w *walker) detect(v int, t *plan.Treatment) (int, error) {
 		w.value = appendDecoded(w.value[:0], w.in[v:end])
 		text = w.value
 	}
-	if k := kindOf(text); k != unsure && !w.armed {
-		if !escaped {
-			w.note(v+1, end-1, k)
-		} else if w.echoing {
-			w.views = append(append(w.views, 0), text...)
-		}
-		return end, nil
-	}
 	var n int
 	if w.armed {
 		w.found, n = w.known.Search(w.found[:0], text)
 	} else {
+		if k := kindOf(text); k != unsure {
+			if !escaped {
+				w.note(v+1, end-1, k)
+			} else if w.echoing { // it reads otherwise than it stands there, and in no third way
+				w.views = append(append(w.views, 0), text...)
+			}
+			return end, nil
+		}
 		if w.echoing {
 			w.hear(text)
 		}
