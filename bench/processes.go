@@ -54,6 +54,12 @@ http://%s {
 const gateFile = `{
 	admin %s
 	persist_config off
+	servers {
+		listener_wrappers {
+			crmgate
+			tls
+		}
+	}
 	log {
 		format crmgate
 	}

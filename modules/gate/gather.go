@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/crmgate/crmgate/modules/internal/cork"
 )
 
 const (
@@ -25,6 +27,8 @@ const (
 	// longest is the length up to which gathering pays: of longer answers the kernel's
 	// own copying is what costs, and another copy only adds to it.
 	longest = 512 << 10
+	// header is the least that is corked: Go's server sends less together with the header.
+	header = 2 << 10
 )
 
 // gatherer hands an answer on in larger pieces than the proxy copies it by, since a
@@ -37,6 +41,7 @@ const (
 type gatherer struct {
 	caddyhttp.ResponseWriterWrapper
 
+	conn  *cork.Conn      // nil: it cannot be corked
 	asked bool            // whether this answer is gathered has been looked at
 	on    bool            // it is
 	begun bool            // something of the answer has been written, or flushed
@@ -56,7 +61,7 @@ func (g *gatherer) Write(p []byte) (int, error) {
 	}
 	g.begun = true
 	if !g.on || !waits && g.n == 0 && len(p) < piece {
-		return g.ResponseWriter.Write(p)
+		return g.send(p)
 	}
 	for took := 0; ; {
 		if g.held == nil {
@@ -81,9 +86,22 @@ func (g *gatherer) push() error {
 	if g.n == 0 {
 		return nil
 	}
-	_, err := g.ResponseWriter.Write(g.held[:g.n]) //nolint:gosec // the bytes of an answer, as they were written
+	_, err := g.send(g.held[:g.n])
 	g.n = 0
-	return err //nolint:wrapcheck // a writer's error, for who copies
+	return err
+}
+
+// send writes p, and what the server makes of it in as few system calls as may be.
+func (g *gatherer) send(p []byte) (n int, err error) {
+	if g.conn != nil && len(p) >= header {
+		g.conn.Cork()
+		defer func() {
+			if e := g.conn.Uncork(); err == nil {
+				err = e
+			}
+		}()
+	}
+	return g.ResponseWriter.Write(p) //nolint:gosec,wrapcheck // the bytes of an answer as they were written; a writer's error, for who copies
 }
 
 // FlushError pushes what waits and flushes what is beneath.

@@ -131,7 +131,7 @@ func (h *Handler) forward(x *exchange) error {
 		return nil
 	}
 	defer x.finish() // also when the proxy aborts the connection by a panic
-	x.gatherer.ResponseWriter = x.w
+	x.gatherer.ResponseWriter, x.gatherer.conn = x.w, connectionOf(r)
 	defer x.gatherer.end(r.Context()) // as above
 	err := x.then.ServeHTTP(&x.gatherer, r)
 	x.gatherer.end(r.Context())

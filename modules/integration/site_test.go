@@ -107,7 +107,8 @@ func keysOf(t testing.TB, email string) crmUser {
 
 // setup describes a gateway of a test's own.
 type setup struct {
-	servers string // lines of the servers block
+	servers string // lines of the servers block of its own address, beside the listener wrappers
+	global  string // further global options, each line with its line break before it
 	options string // lines of the crmgate block, beside account, data, map and policy
 	policy  string // YAML; "" for the built-in rights
 	body    string // lines of the site, in which {upstream} is the CRM's address
@@ -144,9 +145,13 @@ func (s *setup) file(t testing.TB) (file, port, admin string) {
 	skip_install_trust
 	auto_https disable_redirects
 	default_sni localhost
-	servers {
+	servers 127.0.0.1:%s {
+		listener_wrappers {
+			crmgate
+			tls
+		}
 		%s
-	}
+	}%s
 	crmgate {
 		account acme
 		data %s
@@ -161,7 +166,7 @@ https://localhost:%s {
 	%s
 }
 %s
-`, admin, s.data, s.servers, s.data, cmp.Or(s.crmMap, "leadsquared"), policy, s.options, port, s.body, s.more)
+`, admin, s.data, port, s.servers, s.global, s.data, cmp.Or(s.crmMap, "leadsquared"), policy, s.options, port, s.body, s.more)
 	text = strings.NewReplacer("{upstream}", strings.TrimPrefix(s.crm, "http://"), "{port}", port).Replace(text)
 	file = filepath.Join(dir, filepath.Base(s.data)+".Caddyfile")
 	write(t, file, text)
