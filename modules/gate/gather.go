@@ -27,8 +27,8 @@ const (
 	// longest is the length up to which gathering pays: of longer answers the kernel's
 	// own copying is what costs, and another copy only adds to it.
 	longest = 512 << 10
-	// header is the least that is corked: Go's server sends less together with the header.
-	header = 2 << 10
+	// ahead is the least that is corked: of less Go's server makes one piece by itself.
+	ahead = 2 << 10
 )
 
 // gatherer hands an answer on in larger pieces than the proxy copies it by, since a
@@ -93,7 +93,7 @@ func (g *gatherer) push() error {
 
 // send writes p, and what the server makes of it in as few system calls as may be.
 func (g *gatherer) send(p []byte) (n int, err error) {
-	if g.conn != nil && len(p) >= header {
+	if g.conn != nil && len(p) >= ahead {
 		g.conn.Cork()
 		defer func() {
 			if e := g.conn.Uncork(); err == nil {

@@ -54,7 +54,7 @@ func TestNothingIsKeptAfterAWrite(t *testing.T) {
 	conn, there := corked(t)
 	g := &gatherer{conn: conn}
 	g.ResponseWriter = onConn{httptest.NewRecorder(), conn}
-	for _, n := range []int{1, header - 1, header, 10 << 10, 40 << 10} {
+	for _, n := range []int{1, ahead - 1, ahead, 10 << 10, 40 << 10} {
 		if got, err := g.Write(make([]byte, n)); got != n || err != nil {
 			t.Fatalf("writing %d bytes: %d, %v", n, got, err)
 		}
@@ -67,7 +67,7 @@ func TestNothingIsKeptAfterAWrite(t *testing.T) {
 		}
 	}
 	_ = conn.SetWriteDeadline(time.Unix(1, 0))
-	if _, err := g.Write(make([]byte, header)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := g.Write(make([]byte, ahead)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a piece that could not be sent: %v", err)
 	}
 }
