@@ -42,7 +42,7 @@ func main() {
 	flag.StringVar(&s.binary, "binary", "../bin/crmgate", "the binary to measure")
 	flag.StringVar(&s.stock, "stock", "../bin/caddy", "Caddy as it comes, to compare with")
 	flag.StringVar(&s.rewriters, "rewriters", "../bin/rewriters", "Caddy with the rewriters to compare with")
-	flag.IntVar(&s.rounds, "rounds", 8, "rounds, each with two runs a variant")
+	flag.IntVar(&s.rounds, "rounds", 16, "rounds, each with two runs a variant")
 	flag.DurationVar(&s.run, "run", 500*time.Millisecond, "length of a run")
 	flag.IntVar(&s.clients, "clients", 48, "connections")
 	flag.StringVar(&s.sizes, "sizes", "1k,10k,100k,1m", "sizes of answers, of 1k, 10k, 100k and 1m; none: only the memory")
