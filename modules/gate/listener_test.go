@@ -13,25 +13,13 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/cork"
+	"github.com/crmgate/crmgate/modules/internal/cork/corktest"
 )
 
-// corked is a connection as the listener makes them, and what writes answers to it.
+// corked is a connection as the listener makes them, and its other end.
 func corked(t *testing.T) (*cork.Conn, net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listening: %v", err)
-	}
-	defer l.Close()
-	there, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatalf("dialling: %v", err)
-	}
-	here, err := new(Listener).WrapListener(l).Accept()
-	if err != nil {
-		t.Fatalf("accepting: %v", err)
-	}
-	t.Cleanup(func() { here.Close(); there.Close() })
+	here, there := corktest.Pair(t, new(Listener).WrapListener)
 	c, ok := here.(*cork.Conn)
 	if !ok {
 		t.Fatalf("the listener's connection is a %T", here)

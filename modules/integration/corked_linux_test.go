@@ -16,7 +16,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/crmgate/crmgate/modules/internal/cork/corktest"
 )
 
 // TestAnswersLeaveAtOnce: header and body of an answer of 10 KB leave in one system
@@ -138,7 +138,7 @@ func arrivesIn(t *testing.T, addr string, roots *x509.CertPool, headers string) 
 	}
 	in := bufio.NewReader(conn)
 	ask := func() (before int) {
-		before = received(t, tcp)
+		_, before = corktest.Segments(t, tcp.(*net.TCPConn))
 		if _, err := io.WriteString(conn, "GET /app/api/leads HTTP/1.1\r\nHost: "+addr+"\r\nAccept: application/json\r\n"+headers+"\r\n"); err != nil {
 			t.Fatalf("asking: %v", err)
 		}
@@ -155,24 +155,6 @@ func arrivesIn(t *testing.T, addr string, roots *x509.CertPool, headers string) 
 	}
 	ask() // with TLS, what its handshake leaves for later comes with the first answer
 	before := ask()
-	return received(t, tcp) - before, body
-}
-
-// received is how many segments with data a connection got.
-func received(t *testing.T, conn net.Conn) (n int) {
-	t.Helper()
-	raw, err := conn.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatalf("finding the socket: %v", err)
-	}
-	_ = raw.Control(func(fd uintptr) {
-		info, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err = e; e == nil {
-			n = int(info.Data_segs_in)
-		}
-	})
-	if err != nil {
-		t.Fatalf("reading what the kernel counted: %v", err)
-	}
-	return n
+	_, after := corktest.Segments(t, tcp.(*net.TCPConn))
+	return after - before, body
 }

@@ -13,28 +13,8 @@ import (
 	"strconv"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/crmgate/crmgate/modules/internal/cork/corktest"
 )
-
-// segments is how many segments with data were sent. Each system call makes one, or
-// more where it writes half a window of the receiver or more.
-func segments(t *testing.T, c *net.TCPConn) (n int) {
-	t.Helper()
-	raw, err := c.SyscallConn()
-	if err != nil {
-		t.Fatalf("finding the socket: %v", err)
-	}
-	_ = raw.Control(func(fd uintptr) {
-		info, e := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err = e; e == nil {
-			n = int(info.Data_segs_out)
-		}
-	})
-	if err != nil {
-		t.Fatalf("reading what the kernel counted: %v", err)
-	}
-	return n
-}
 
 // TestOneCallForAnAnswer: the header and what there is of the body leave together, where
 // a server by itself sends the first 4 KiB alone and TLS each record. That is what
@@ -58,14 +38,17 @@ func TestOneCallForAnAnswer(t *testing.T) {
 				s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					k := Of(r.Context())
 					w.Header().Set("Content-Length", strconv.Itoa(c.size))
-					before = segments(t, k.TCPConn)
+					before, _ = corktest.Segments(t, k.TCPConn)
 					if corked {
 						k.Cork()
-						defer func() { _ = k.Uncork(); sent = segments(t, k.TCPConn) - before }()
+						defer func() {
+							_ = k.Uncork()
+							sent, _ = corktest.Segments(t, k.TCPConn)
+						}()
 					}
 					_, _ = w.Write(make([]byte, c.size))
 					_ = http.NewResponseController(w).Flush()
-					sent = segments(t, k.TCPConn) - before
+					sent, _ = corktest.Segments(t, k.TCPConn)
 				}))
 				s.Listener, s.Config.ConnContext = Listener{s.Listener}, With
 				dial := func() (net.Conn, error) { return net.Dial("tcp", s.Listener.Addr().String()) }
@@ -93,7 +76,7 @@ func TestOneCallForAnAnswer(t *testing.T) {
 				}
 				conn.Close()
 				s.Close() // the handler is over
-				return sent
+				return sent - before
 			}
 			if n := ask(true); n > c.want {
 				t.Errorf("an answer took %d system calls, want %d", n, c.want)

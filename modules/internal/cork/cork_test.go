@@ -19,25 +19,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/crmgate/crmgate/modules/internal/cork/corktest"
 )
 
 // pair returns a connection that can be corked and the other end of it.
 func pair(t testing.TB) (*Conn, net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listening: %v", err)
-	}
-	defer l.Close()
-	there, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatalf("dialling: %v", err)
-	}
-	here, err := Listener{l}.Accept()
-	if err != nil {
-		t.Fatalf("accepting: %v", err)
-	}
-	t.Cleanup(func() { here.Close(); there.Close() })
+	here, there := corktest.Pair(t, func(l net.Listener) net.Listener { return Listener{l} })
 	c, ok := here.(*Conn)
 	if !ok {
 		t.Fatalf("a TCP connection was accepted as %T: it cannot be corked", here)
@@ -241,37 +230,47 @@ func TestUsedByMany(t *testing.T) {
 // answers the same, and takes the next request over the same connection.
 func TestServing(t *testing.T) {
 	page := strings.Repeat("0123456789abcdef", 6<<10) // 96 KiB
-	for _, secure := range []bool{false, true} {
+	for _, c := range []struct{ secure, corked bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c := Of(r.Context())
-			if c == nil {
+			k := Of(r.Context())
+			if k == nil {
 				t.Error("a request does not know its connection")
 				return
 			}
-			c.Cork()
-			defer c.Uncork()
+			if c.corked {
+				k.Cork()
+			}
 			_, _ = io.WriteString(w, page)
+			if err := k.Uncork(); err != nil {
+				t.Errorf("%+v: sending the answer: %v", c, err)
+			}
 		}))
+		conns := 0
 		s.Listener = Listener{s.Listener}
-		s.Config.ConnContext = With
-		s.EnableHTTP2 = false
-		if secure {
+		s.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+			conns++
+			return With(ctx, conn)
+		}
+		if c.secure {
 			s.StartTLS()
 		} else {
 			s.Start()
 		}
-		defer s.Close()
 		client := s.Client()
 		for range 3 {
 			resp, err := client.Get(s.URL)
 			if err != nil {
-				t.Fatalf("asking: %v", err)
+				t.Fatalf("%+v: asking: %v", c, err)
 			}
 			got, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if err != nil || string(got) != page {
-				t.Errorf("tls %v: an answer of %d bytes arrived as %d, %v", secure, len(page), len(got), err)
+				t.Errorf("%+v: an answer of %d bytes arrived as %d, %v", c, len(page), len(got), err)
 			}
+		}
+		s.Close()
+		if conns != 1 {
+			t.Errorf("%+v: three requests took %d connections", c, conns)
 		}
 	}
 }
