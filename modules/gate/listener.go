@@ -32,9 +32,10 @@ func init() {
 //		}
 //	}
 //
-// It takes no options. Left as they are: connections over TLS where it is named after
-// `tls` or alone; those of other wrappers that make their own, such as `proxy_protocol`;
-// HTTP/2 and HTTP/3; and plain ones of a server with `protocols h1`, which Caddy wraps.
+// It takes no options. Behind a load balancer with the PROXY protocol name it first:
+// `crmgate`, `proxy_protocol`, `tls`. Left as they are: connections over TLS where it is
+// named after `tls` or alone, and those behind `proxy_protocol` where it is named after
+// that; HTTP/2 and HTTP/3; and plain ones of a server with `protocols h1`, which Caddy wraps.
 type Listener struct{}
 
 // CaddyModule returns the Caddy module information.

@@ -36,6 +36,7 @@ func TestAnswersLeaveAtOnce(t *testing.T) {
 	}))
 	t.Cleanup(crm.Close)
 	plain, gate, without, behind, h1 := freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t), freeAddr(t)
+	proxied, proxiedTLS := freeAddr(t), freeAddr(t)
 	s := &setup{crm: crm.URL, policy: `version: 1
 account: acme
 templates:
@@ -64,9 +65,26 @@ assign: [{template: masked, roles: [sales_manager]}]
 		listener_wrappers {
 			crmgate
 		}
-	}`, portOf(plain), portOf(gate), portOf(behind), portOf(h1))
+	}
+	servers :%s {
+		listener_wrappers {
+			crmgate
+			proxy_protocol {
+				allow 127.0.0.1/32
+			}
+		}
+	}
+	servers 127.0.0.1:%s {
+		listener_wrappers {
+			crmgate
+			proxy_protocol {
+				allow 127.0.0.1/32
+			}
+			tls
+		}
+	}`, portOf(plain), portOf(gate), portOf(behind), portOf(h1), portOf(proxied), portOf(proxiedTLS))
 	s.more = fmt.Sprintf(`
-http://127.0.0.1:%s, http://127.0.0.1:%s, http://127.0.0.1:%s {
+http://127.0.0.1:%s, http://127.0.0.1:%s, http://127.0.0.1:%s, http://127.0.0.1:%s {
 	crmgate_proxy {upstream}
 }
 http://127.0.0.1:%s {
@@ -77,12 +95,13 @@ http://127.0.0.1:%s {
 		}
 	}
 }
-https://localhost:%s {
+https://localhost:%s, https://localhost:%s {
 	bind 127.0.0.1
 	tls internal
 	crmgate_proxy {upstream}
 }
-`, portOf(plain), portOf(without), portOf(h1), portOf(gate), portOf(behind))
+`, portOf(plain), portOf(without), portOf(h1), portOf(proxied), portOf(gate), portOf(behind), portOf(proxiedTLS))
+	const proxy = "PROXY TCP4 127.0.0.2 127.0.0.1 50000 443\r\n"
 	d := s.start(t)
 	d.add(t, "boss@acme.test", "administrator", crmUser{})
 	d.add(t, "mira@acme.test", "sales_manager", crmUser{})
@@ -99,16 +118,19 @@ https://localhost:%s {
 		for _, c := range []struct {
 			site, addr string
 			roots      *x509.CertPool
+			greeting   string
 			atOnce     bool
 		}{
-			{"plain", plain, nil, true},
-			{"plain, and tls named behind it", gate, nil, true},
-			{"not named", without, nil, false},
-			{"of HTTP/1 alone", h1, nil, false},
-			{"TLS, named before it", home.Host, d.pool, true},
-			{"TLS, named alone", "localhost:" + portOf(behind), d.pool, false},
+			{"plain", plain, nil, "", true},
+			{"plain, and tls named behind it", gate, nil, "", true},
+			{"not named", without, nil, "", false},
+			{"of HTTP/1 alone", h1, nil, "", false},
+			{"TLS, named before it", home.Host, d.pool, "", true},
+			{"TLS, named alone", "localhost:" + portOf(behind), d.pool, "", false},
+			{"behind a load balancer with the PROXY protocol", proxied, nil, proxy, true},
+			{"behind such a one, TLS", "localhost:" + portOf(proxiedTLS), d.pool, proxy, true},
 		} {
-			n, body := arrivesIn(t, c.addr, c.roots, "Cookie: "+strings.Join(cookies, "; ")+"\r\n")
+			n, body := arrivesIn(t, c.addr, c.roots, c.greeting, "Cookie: "+strings.Join(cookies, "; ")+"\r\n")
 			if strings.Count(body, "Qualified") != 100 || strings.Contains(body, "9812345670") != (who == "boss@acme.test") {
 				t.Errorf("%s, %s: not what may be seen there: %.200s", who, c.site, body)
 			}
@@ -124,14 +146,18 @@ func portOf(addr string) string {
 	return port
 }
 
-// arrivesIn asks for leads and returns in how many segments the answer came.
-func arrivesIn(t *testing.T, addr string, roots *x509.CertPool, headers string) (segments int, body string) {
+// arrivesIn asks for leads, after the greeting, and returns in how many segments the
+// answer came.
+func arrivesIn(t *testing.T, addr string, roots *x509.CertPool, greeting, headers string) (segments int, body string) {
 	t.Helper()
 	tcp, err := net.Dial("tcp", "127.0.0.1:"+portOf(addr))
 	if err != nil {
 		t.Fatalf("dialling: %v", err)
 	}
 	defer tcp.Close()
+	if _, err := io.WriteString(tcp, greeting); err != nil {
+		t.Fatalf("greeting: %v", err)
+	}
 	conn := tcp
 	if roots != nil {
 		conn = tls.Client(tcp, &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "localhost", NextProtos: []string{"http/1.1"}})

@@ -40,16 +40,31 @@ func (l Listener) Accept() (net.Conn, error) {
 type contextKey struct{}
 
 // With adds the connection to the context of all that comes over it. Where c is no
-// connection of a Listener, nor TLS over one, ctx is returned as it is.
+// connection of a Listener, nor TLS or the PROXY protocol over one, ctx is returned as
+// it is.
 func With(ctx context.Context, c net.Conn) context.Context {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
-		c = t.NetConn()
-	}
-	own, ok := c.(*Conn)
-	if !ok || Of(ctx) == own {
+	own := beneath(c)
+	if own == nil || Of(ctx) == own {
 		return ctx
 	}
 	return context.WithValue(ctx, contextKey{}, own)
+}
+
+// beneath is the connection of a Listener that c is, or writes to. What those between
+// make of the bytes does not matter: what is kept is what they write.
+func beneath(c net.Conn) *Conn {
+	for {
+		switch over := c.(type) {
+		case *Conn:
+			return over
+		case interface{ NetConn() net.Conn }: // *tls.Conn
+			c = over.NetConn()
+		case interface{ Raw() net.Conn }: // the PROXY protocol's
+			c = over.Raw()
+		default:
+			return nil
+		}
+	}
 }
 
 // Of is the connection that a request came over, nil when it cannot be corked.

@@ -61,7 +61,12 @@ func TestOtherConnectionsAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestRequestsKnowTheirConnection: plain or under TLS, once.
+// proxied is a connection behind a load balancer, as packages of the PROXY protocol make it.
+type proxied struct{ net.Conn }
+
+func (p proxied) Raw() net.Conn { return p.Conn }
+
+// TestRequestsKnowTheirConnection: plain, under TLS or behind the PROXY protocol, once.
 func TestRequestsKnowTheirConnection(t *testing.T) {
 	c, _ := pair(t)
 	ctx := With(t.Context(), c)
@@ -73,6 +78,9 @@ func TestRequestsKnowTheirConnection(t *testing.T) {
 	}
 	if Of(With(t.Context(), tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS13}))) != c {
 		t.Error("a request over TLS does not know its connection")
+	}
+	if Of(With(t.Context(), tls.Server(proxied{c}, &tls.Config{MinVersion: tls.VersionTLS13}))) != c {
+		t.Error("a request over TLS behind the PROXY protocol does not know its connection")
 	}
 }
 
