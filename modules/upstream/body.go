@@ -114,7 +114,7 @@ func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, contentType string, sr
 			return &masked{Reader: failed{err}, engine: e, pool: pool, facts: &d.Facts, closers: closers}
 		}
 	}
-	return &masked{Reader: e.Reader(src), engine: e, pool: pool, facts: &d.Facts, closers: closers}
+	return &masked{Reader: formatOf(p).reader(e, contentType, src), engine: e, pool: pool, facts: &d.Facts, closers: closers}
 }
 
 // Read reads rewritten bytes and keeps the facts when the body ends.

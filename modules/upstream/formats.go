@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crmgate/crmgate/modules/internal/coding"
 	"github.com/crmgate/crmgate/modules/internal/csvmask"
 	"github.com/crmgate/crmgate/modules/internal/framed"
 	"github.com/crmgate/crmgate/modules/internal/htmlmask"
@@ -37,7 +38,9 @@ type format struct {
 	accept string   // what the CRM is asked for
 	types  []string // media types an answer may come with; nil for any
 	live   bool     // each part goes out as soon as it is judged
-	engine func(*plan.Plan, *plan.Viewer, jsonmask.Limits) engine
+	// western brings rewritten text back to windows-1252; nil where only UTF-8 is read.
+	western func(io.Reader) io.Reader
+	engine  func(*plan.Plan, *plan.Viewer, jsonmask.Limits) engine
 }
 
 func newJSON(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) engine { return jsonmask.New(p, v, l) }
@@ -73,11 +76,11 @@ var formats = map[plan.Format]*format{
 	}},
 	// What comes in place of a socket is none; see Transport.socket.
 	plan.WebSocket: {accept: "application/json", engine: newJSON, types: []string{"no answer but a socket"}},
-	plan.CSV: {accept: "text/csv", engine: newCSV, types: []string{
+	plan.CSV: {accept: "text/csv", engine: newCSV, western: coding.ToWestern, types: []string{
 		"text/csv", "application/csv", "text/comma-separated-values", "text/tab-separated-values", "text/plain",
 		"application/vnd.ms-excel", "application/octet-stream",
 	}},
-	plan.HTML: {accept: "text/html", engine: newHTML, types: []string{"text/html"}},
+	plan.HTML: {accept: "text/html", engine: newHTML, western: coding.ToWesternPage, types: []string{"text/html"}},
 	plan.XML: {accept: "application/xml, text/xml", engine: newXML, types: []string{
 		"application/xml", "text/xml", "application/soap+xml", "application/atom+xml", "application/rss+xml",
 	}},
@@ -105,4 +108,23 @@ func (f *format) takes(contentType string) error {
 		return fmt.Errorf("the answer is %.60q, and the map declares one of %s", contentType, strings.Join(f.types, ", "))
 	}
 	return nil
+}
+
+// reads refuses an answer whose charset this format is not read in.
+func (f *format) reads(contentType string) error {
+	charset, err := coding.CharsetOf(contentType)
+	if err == nil && charset != coding.UTF8 && f.western == nil {
+		err = fmt.Errorf("%w: %.60q, and this format is read in UTF-8 alone", coding.ErrUnknownCharset, contentType)
+	}
+	return err //nolint:wrapcheck // it says all there is to say
+}
+
+// reader runs e over a body of this Content-Type, whose charset it keeps.
+func (f *format) reader(e engine, contentType string, src io.Reader) io.Reader {
+	if f.western != nil {
+		if charset, err := coding.CharsetOf(contentType); err == nil && charset == coding.Western {
+			return f.western(e.Reader(coding.FromWestern(src)))
+		}
+	}
+	return e.Reader(src)
 }

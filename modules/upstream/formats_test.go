@@ -8,9 +8,12 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
+	"github.com/crmgate/crmgate/modules/internal/coding"
 	"github.com/crmgate/crmgate/modules/internal/xlsxmask"
+	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -42,6 +45,51 @@ func TestTakes(t *testing.T) {
 	} {
 		if err := formatOf(&plan.Plan{Format: c.format}).takes(c.kind); (err == nil) != c.want {
 			t.Errorf("%s that calls itself %q: %v", c.format, c.kind, err)
+		}
+	}
+}
+
+// TestWestern: a table and a page in windows-1252 go out in it, and what repeats a masked
+// value is found in them, however it is written.
+func TestWestern(t *testing.T) {
+	name := &plan.Treatment{Field: "name", Effect: plan.Mask, Mask: &mask.Func{}}
+	e := &plan.Entity{Fields: map[string]*plan.Treatment{"name": name, "city": {Field: "city"}}, Unknown: &plan.Treatment{Effect: plan.Detect}}
+	csv := &plan.Plan{Format: plan.CSV, Fallback: e, Root: &plan.Node{Elements: &plan.Node{Record: &plan.Record{Entity: e}}}}
+	html := &plan.Plan{Format: plan.HTML, Fallback: e, Elements: []*plan.Element{{ID: "name", Treat: name, Entity: e}}}
+	for _, c := range []struct {
+		p              *plan.Plan
+		kind, in, want string // want is empty where nothing may go out
+	}{
+		{csv, "text/csv; charset=iso-8859-1", "name,city,note\nJos\xe9 Mu\xf1oz,K\xf6ln,for jos\xe9 mu\xf1oz \x96 5 \x80\n", "name,city,note\nXXXXXXXX,K\xf6ln,for XXXXXXXX \x96 5 \x80\n"},
+		{csv, "text/csv; charset=utf-8", "name,city\nJos\xe9,K\xf6ln\n", ""},
+		{csv, "text/csv; charset=windows-1252", "\xef\xbb\xbfname,city\nJos\xc3\xa9,x\n", ""},
+		{csv, "text/csv; charset=windows-1252", "name,city\nx,\x81\n", ""},
+		{
+			html, "text/html; charset=windows-1252", "<meta charset=iso-8859-1><b id=name>Conor O\x92Brien</b><p title='5 &#8377; \xe9' x=conor>\x97 Conor O&rsquo;Brien, \xe9</p>",
+			"<meta charset=iso-8859-1><b id=name>XXXXXXXX</b><p title='5 &#8377; \xe9' x=conor>\x97 XXXXXXXX, \xe9</p>",
+		},
+		{html, "text/html; charset=windows-1252", "<p title='9812345670 &#8377;'>", "<p title=\"XXXXXXXX &#8377;\">"},
+		{html, "text/html; charset=windows-1252", "<meta charset=utf-8><p>x</p>", ""},
+		{html, "text/html", "<p>\xe9</p>", ""},
+	} {
+		if err := formatOf(c.p).reads(c.kind); err != nil {
+			t.Errorf("%s is not read: %v", c.kind, err)
+		}
+		b := new(maskers).open(c.p, new(crmgate.Decision), c.kind, iotest.OneByteReader(strings.NewReader(c.in)))
+		got, err := io.ReadAll(b)
+		if c.want == "" {
+			if err == nil {
+				t.Errorf("%s %q goes out as %q", c.kind, c.in, got)
+			}
+			continue
+		}
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: %v\ngot  %q\nwant %q", c.kind, err, got, c.want)
+		}
+	}
+	for _, format := range []plan.Format{plan.JSON, plan.NDJSON, plan.XML, plan.XLSX, plan.SSE, plan.Multipart} {
+		if err := formatOf(&plan.Plan{Format: format}).reads("x/y; charset=iso-8859-1"); !errors.Is(err, coding.ErrUnknownCharset) {
+			t.Errorf("%s in windows-1252 is read: %v", format, err)
 		}
 	}
 }

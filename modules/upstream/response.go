@@ -77,7 +77,7 @@ func (t *Transport) rewrite(req, sent *http.Request, res *http.Response, d *crmg
 			return notModified(req, out.Header)
 		}
 	}
-	if err := coding.Charset(res.Header.Get("Content-Type")); err != nil {
+	if err := formatOf(p).reads(res.Header.Get("Content-Type")); err != nil {
 		return t.unreadable(req, res, d, policy.UpstreamCoding, err)
 	}
 	if err := formatOf(p).takes(res.Header.Get("Content-Type")); err != nil {

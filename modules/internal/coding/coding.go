@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"strings"
 
 	"github.com/andybalholm/brotli"
@@ -228,26 +227,4 @@ func openZstd(r *bufio.Reader) (stream, error) {
 		return stream{}, err
 	}
 	return stream{Reader: z, close: z.Close}, nil
-}
-
-// Charset reports whether a body of this Content-Type can be rewritten: its
-// charset must be UTF-8 or US-ASCII, or not be named. Anything else, a
-// Content-Type that cannot be read as well, is ErrUnknownCharset.
-func Charset(contentType string) error {
-	switch contentType {
-	case "application/json", "application/json; charset=utf-8":
-		return nil // what nearly every answer says
-	}
-	if strings.TrimSpace(contentType) == "" {
-		return nil
-	}
-	_, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return fmt.Errorf("%w: reading content type: %w", ErrUnknownCharset, err)
-	}
-	switch strings.ToLower(params["charset"]) {
-	case "", "utf-8", "utf8", "us-ascii", "ascii":
-		return nil
-	}
-	return fmt.Errorf("%w: %.40q", ErrUnknownCharset, params["charset"])
 }

@@ -154,19 +154,6 @@ func TestErrorsStay(t *testing.T) {
 	}
 }
 
-func TestCharset(t *testing.T) {
-	for ct, ok := range map[string]bool{
-		"": true, "application/json": true, "application/json; charset=utf-8": true, `text/html; charset="UTF-8"`: true,
-		"text/plain; charset=us-ascii": true, "application/json; charset=utf-16le": false, "text/html; charset=utf-7": false,
-		"text/html; charset=ibm037": false, "text/html; charset=iso-8859-1": false, "nonsense; charset": false, "; charset=utf-8": false,
-		"text/html; charset=utf-8; charset=utf-16": false,
-	} {
-		if err := Charset(ct); (err == nil) != ok || err != nil && !errors.Is(err, ErrUnknownCharset) {
-			t.Errorf("Charset(%q) = %v, want ok %v: a body is read in another charset than the client's", ct, err, ok)
-		}
-	}
-}
-
 func FuzzReader(f *testing.F) {
 	for _, w := range writers {
 		f.Add(w.name, encode(f, w.open, body))

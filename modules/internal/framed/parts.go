@@ -234,7 +234,10 @@ func (p *parts) field(m *Masker, field []byte, kind *string) (keep bool, err err
 // isJSON says whether a type is the one of JSON in UTF-8.
 func isJSON(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && coding.Charset(contentType) == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+	if charset, bad := coding.CharsetOf(contentType); charset != coding.UTF8 || bad != nil {
+		return false
+	}
+	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
 // isAnswers says whether a type is the one of an HTTP answer, or of parts.

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/crmgate/crmgate/modules/internal/coding"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/modules/internal/textmask"
 	"github.com/crmgate/crmgate/policy/mask"
@@ -56,7 +57,8 @@ type Masker struct {
 	sent int
 	err  error
 
-	claimed span // the claimed element that is open
+	charset coding.Charset // of the page as it goes over the wire
+	claimed span           // the claimed element that is open
 	claim   *plan.Element
 	text    []byte // of it
 	ends    []int  // of its pieces, between tags
@@ -102,9 +104,16 @@ func (m *Masker) Plan() *plan.Plan { return m.plan }
 // Stats returns what was done so far.
 func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
 
+// Header tells m the Content-Type of the page, whose charset is the one its bytes had: they
+// are UTF-8 here. Without it the page is UTF-8.
+func (m *Masker) Header(contentType string) (err error) {
+	m.charset, err = coding.CharsetOf(contentType)
+	return err //nolint:wrapcheck // it says all there is to say
+}
+
 // Reader returns the rewritten page of src. It may be called once after New or
 // Reset. Refused are, wrapping ErrPage: bytes that are not UTF-8, NUL, escape
-// sequences of other encodings, a page that declares another encoding, raw text
+// sequences of other encodings, a page that declares another encoding than it came in, raw text
 // with tags in it within SVG, MathML or select, a claimed script that is not JSON. A tag
 // or a text beyond the limit of a record is a *jsonmask.LimitError.
 func (m *Masker) Reader(src io.Reader) io.Reader {

@@ -45,6 +45,36 @@ func run(body string, wrap func(io.Reader) io.Reader) (string, jsonmask.Stats, e
 	return string(out), m.Stats(), err
 }
 
+// TestDeclaredCharset: a page may declare the charset it came in, and no other; a
+// masker that is used again knows nothing of the last page's.
+func TestDeclaredCharset(t *testing.T) {
+	m := New(page(), nil, jsonmask.Limits{})
+	for _, c := range []struct {
+		kind, page string
+		ok         bool
+	}{
+		{"text/html; charset=iso-8859-1", `<meta charset="Windows-1252">é`, true},
+		{"text/html; charset=iso-8859-1", `<meta http-equiv=Content-Type content="text/html; charset = iso-8859-1 ">`, true},
+		{"text/html; charset=iso-8859-1", `<meta charset="utf-8">`, false},
+		{"text/html", `<meta charset="iso-8859-1">`, false},
+		{"text/html; charset=utf-8", `<meta http-equiv=Content-Type content="text/html;charset=latin1">`, false},
+		{"", `<meta charset="utf-8">`, true},
+	} {
+		m.Reset(page(), nil, jsonmask.Limits{})
+		if c.kind != "" {
+			if err := m.Header(c.kind); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := io.ReadAll(m.Reader(strings.NewReader(c.page))); (err == nil) != c.ok || c.ok && string(got) != c.page {
+			t.Errorf("%s that came as %q: %q, %v", c.page, c.kind, got, err)
+		}
+	}
+	if err := m.Header("text/html; charset=utf-7"); err == nil {
+		t.Error("a page in UTF-7 is read")
+	}
+}
+
 func TestPages(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{ // want "" for a refusal
 		{"a page with nothing in it", "<!DOCTYPE html>\n<HTML><p class=x>Hi &amp; bye<BR/></P >\n</HTML>", "<!DOCTYPE html>\n<HTML><p class=x>Hi &amp; bye<BR/></P >\n</HTML>"},
@@ -78,7 +108,15 @@ func TestPages(t *testing.T) {
 		{"what is there where no scripts run", `<noscript><p id=phone>secret</p></noscript><noscript>Switch it on</noscript>`, `<noscript></noscript><noscript>Switch it on</noscript>`},
 		{"encodings", `<meta charset="UTF-8"><meta http-equiv=Content-Type content="text/html; charset=utf-8">`, `<meta charset="UTF-8"><meta http-equiv=Content-Type content="text/html; charset=utf-8">`},
 
+		{"a word about encodings", `<meta name=description content="How to choose a charset">`, `<meta name=description content="How to choose a charset">`},
+
 		{"another encoding", `<meta charset="utf-7">`, ""},
+		{"another encoding and then this one", `<meta http-equiv=Content-Type content="text/html; charset=shift_jis; charset=utf-8">`, ""},
+		{"another encoding behind a word", `<meta http-equiv=Content-Type content="charset, charset = 'shift_jis'">`, ""},
+		{"an encoding that does not end", `<meta http-equiv=Content-Type content='text/html; charset="utf-8'>`, ""},
+		{"no encoding", `<meta charset="">`, ""},
+		{"an encoding that browsers take for another", `<meta charset="us-ascii">`, ""},
+		{"the encoding of the West in a page that came in UTF-8", `<meta charset="windows-1252">`, ""},
 		{"another encoding in the old way", `<meta http-equiv=Content-Type content="text/html; charset=ISO-2022-JP">`, ""},
 		{"bytes that are not UTF-8", "<p>\xff</p>", ""},
 		{"an escape sequence", "<p>\x1b$B9812345670</p>", ""},

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/crmgate/crmgate/modules/internal/coding"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/modules/internal/textmask"
 	"github.com/crmgate/crmgate/policy/mask"
@@ -63,7 +64,7 @@ func (m *Masker) start(raw []byte, selfClosing bool) error {
 		return nil
 	}
 	if tag == "meta" {
-		if err := encoding(attrs); err != nil {
+		if err := m.declared(attrs); err != nil {
 			return err
 		}
 	}
@@ -227,18 +228,51 @@ func write(tag string, attrs []attr, selfClosing bool) []byte {
 	return append(b, '>')
 }
 
-// encoding refuses a page that says it is not UTF-8.
-func encoding(attrs []attr) error {
+// declared refuses a page whose meta element names another charset than it came in.
+func (m *Masker) declared(attrs []attr) error {
 	for _, a := range attrs {
-		v := strings.ToLower(a.value)
-		switch {
-		case a.name == "charset" && strings.TrimSpace(v) != "utf-8" && strings.TrimSpace(v) != "utf8":
-			return bad("another encoding than UTF-8")
-		case a.name == "content" && strings.Contains(v, "charset") && !strings.Contains(v, "charset=utf-8"):
-			return bad("another encoding than UTF-8")
+		name, names := a.value, a.name == "charset"
+		if a.name == "content" {
+			name, names = charsetIn(a.value)
+		}
+		if !names {
+			continue
+		}
+		if charset, err := coding.CharsetNamed(name); err != nil || charset != m.charset {
+			return bad("a page that declares another encoding than it came in")
 		}
 	}
 	return nil
+}
+
+// blanks are what HTML calls ASCII whitespace.
+const blanks = "\t\n\f\r "
+
+// charsetIn finds the charset in the content of a meta element as browsers do (HTML,
+// "extracting a character encoding from a meta element").
+func charsetIn(content string) (name string, found bool) {
+	for {
+		_, behind, more := strings.Cut(strings.ToLower(content), "charset")
+		if !more {
+			return "", false
+		}
+		content = behind
+		value, is := strings.CutPrefix(strings.TrimLeft(behind, blanks), "=")
+		if !is {
+			continue
+		}
+		value = strings.TrimLeft(value, blanks)
+		if value != "" && (value[0] == '"' || value[0] == '\'') {
+			if quoted, _, ends := strings.Cut(value[1:], value[:1]); ends {
+				return quoted, true
+			}
+			return value, true // no charset for browsers, and none we know
+		}
+		if i := strings.IndexAny(value, blanks+";"); i >= 0 {
+			value = value[:i]
+		}
+		return value, true
+	}
 }
 
 // escapes are those of scripts, of URLs and of style sheets.
