@@ -5,7 +5,6 @@ package upstream
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -80,7 +79,7 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 		for _, v := range lines[i].values {
 			switch lines[i].fate {
 			case link:
-				v = scrub(name, sameHost(v, req.URL.Host, req.Host))
+				v = scrub(name, addressed(name, v, req))
 			case cookie:
 				if personalCookie(v) {
 					continue
@@ -233,17 +232,6 @@ func isDigestName(name string) bool {
 		}
 	}
 	return false
-}
-
-// sameHost points an absolute link to the CRM's own address back to the gate:
-// the address behind it is nobody's business.
-func sameHost(v, upstream, host string) string {
-	u, err := url.Parse(v)
-	if err != nil || !strings.EqualFold(u.Host, upstream) || u.Host == "" {
-		return v
-	}
-	u.Scheme, u.Host = "https", host
-	return u.String()
 }
 
 // joined returns a header that may come in several lines as one list.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 )
 
 // cleanPart returns the header of an answer within a part, by the rules of whole
@@ -26,18 +25,4 @@ func cleanPart(in http.Header) http.Header {
 		delete(out, name)
 	}
 	return out
-}
-
-// withoutHost turns an absolute address into a path. Nothing is left of a text that
-// is none and may hold one.
-func withoutHost(v string) string {
-	u, err := url.Parse(v)
-	if err != nil || strings.HasPrefix(u.Path, "//") || strings.HasPrefix(v, "///") || strings.ContainsAny(v, "<>,;") && strings.Contains(v, "//") {
-		return ""
-	}
-	if u.Scheme == "" && u.Host == "" {
-		return v
-	}
-	u.Scheme, u.Host, u.User, u.Opaque = "", "", nil, ""
-	return u.String()
 }

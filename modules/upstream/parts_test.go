@@ -29,17 +29,6 @@ func TestHeadersWithinParts(t *testing.T) {
 	}
 }
 
-func TestLinksWithinParts(t *testing.T) {
-	for in, want := range map[string]string{
-		"/leads/1": "/leads/1", "leads(1)": "leads(1)", "http://crm/leads": "/leads", "HTTP://u:p@crm:1/a%2Fb?x": "/a%2Fb?x", "//crm/leads": "/leads",
-		"tel:9812345670": "", "http://crm": "", "http://crm//other/x": "", "</a>; rel=x, <http://crm/b>": "", "%zz": "", "///crm/x": "", "</a>; rel=next": "</a>; rel=next",
-	} {
-		if got := withoutHost(in); got != want {
-			t.Errorf("%q goes out as %q, want %q", in, got, want)
-		}
-	}
-}
-
 // The engine of parts is given the rules, also when it is used again.
 func TestPartsAreCleaned(t *testing.T) {
 	p := &plan.Plan{Format: plan.Multipart, HTTP: true, Root: &plan.Node{}, Fallback: &plan.Entity{Unknown: &plan.Treatment{}}}

@@ -28,6 +28,7 @@ func (t *Transport) answer(req, sent *http.Request, res *http.Response, d *crmga
 		}
 		return res
 	case !rewrites(p):
+		here(res.Header, req)
 		if d.Reason != policy.AllowedPublic {
 			private(res.Header)
 		}
