@@ -42,6 +42,8 @@ func (t *tree) within(p *plan.Plan, resp *resource.Response) {
 		t.fail(ActionDenied, "the answer is %s within a part, in which nobody reads it", resp.Format)
 	case p.MaxRows > 0:
 		t.fail(ActionDenied, "the answer is a part of several, of which only one would be counted")
+	case p.Empty != nil:
+		t.fail(ActionDenied, "the answer is a part of several, which cannot be the CRM's own for no records")
 	default:
 		p.Format, p.HTTP = plan.Multipart, true
 	}

@@ -76,20 +76,12 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 		t.fail(QueryDenied, "the map does not say where the records found are, so that nobody can tell whether they were found by the whole value")
 	}
 	t.metadata(resp.Metadata)
-	p := &plan.Plan{Format: plan.Format(resp.Format), Prefix: resp.Prefix, Root: t.root, Fallback: r.fallback}
-	if op.Entity != "" {
-		p.Fallback = t.table(op.Entity)
-	}
-	p.MaxRows = least(resp.MaxRecords, r.merged.of(op.Entity).most)
-	if op.Kind == resource.SyncPull {
-		p.MaxRows = least(p.MaxRows, r.maxLeads)
-	}
-	p.Twice = t.twice
+	p := t.planOf(resp, op)
 	out := &compiled{plan: p, limited: t.limited}
 	if t.reads(op) && !t.limited {
 		t.unlimited(resp, op)
 	}
-	if !r.sensitive && !t.limited && p.MaxRows == 0 && !t.unseen() {
+	if !r.sensitive && !p.Few && !p.Links && !t.unseen() {
 		p.Pass = true
 	}
 	if op.Kind == resource.SignIn || op.Kind == resource.SignOut {
@@ -113,6 +105,24 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 	}
 	out.plans = []*plan.Plan{p}
 	return out
+}
+
+// planOf is the plan of the tree, before it is known who needs it.
+func (t *tree) planOf(resp *resource.Response, op *resource.Operation) *plan.Plan {
+	p := &plan.Plan{Format: plan.Format(resp.Format), Prefix: resp.Prefix, Root: t.root, Fallback: t.rights.fallback, Total: resp.Total, Twice: t.twice}
+	if op.Entity != "" {
+		p.Fallback = t.table(op.Entity)
+	}
+	p.MaxRows = least(resp.MaxRecords, t.rights.merged.of(op.Entity).most)
+	if op.Kind == resource.SyncPull {
+		p.MaxRows = least(p.MaxRows, t.rights.maxLeads)
+	}
+	p.Links = t.asides(resp)
+	p.Few = t.limited || p.MaxRows > 0
+	if resp.Empty != nil && t.limited {
+		p.Empty = canned(resp.Empty)
+	}
+	return p
 }
 
 // unseen says whether records of an entity without view access may be in the
@@ -160,11 +170,15 @@ func (t *tree) format(p *plan.Plan, op *resource.Operation) (Reason, error) {
 	return "", nil
 }
 
+func canned(c *resource.Canned) *plan.Canned {
+	return &plan.Canned{Status: c.Status, ContentType: c.ContentType, Body: []byte(c.Body)}
+}
+
 // notFound is the answer when the one record asked for may not be seen: the
 // CRM's own, so that it cannot be told from a record that is not there.
 func (s *Set) notFound(resp *resource.Response) *plan.Canned {
-	if c := resp.NotFound; c != nil {
-		return &plan.Canned{Status: c.Status, ContentType: c.ContentType, Body: []byte(c.Body)}
+	if resp.NotFound != nil {
+		return canned(resp.NotFound)
 	}
 	shape := resp.Errors
 	if shape == nil {

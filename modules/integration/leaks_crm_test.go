@@ -82,10 +82,10 @@ func (h *leakCRM) take(exchange string) *leakTold {
 }
 
 // note keeps what was asked.
-func (h *leakCRM) note(r *http.Request, c *leakCase, said string) {
+func (h *leakCRM) note(r *http.Request, a *leakAnswer, said string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seen[r.Header.Get(exchangeHeader)] = &leakTold{r.Header.Clone(), []byte(said), []byte(c.Answer.Body)}
+	h.seen[r.Header.Get(exchangeHeader)] = &leakTold{r.Header.Clone(), []byte(said), []byte(a.Body)}
 }
 
 // serve answers request after request of one connection by hand: no library
@@ -104,8 +104,9 @@ func (h *leakCRM) serve(conn net.Conn) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 			continue
 		}
-		pieces, closes := c.Answer.wire(r)
-		h.note(r, c, strings.Join(pieces, ""))
+		a := c.Answer.from(conn.LocalAddr())
+		pieces, closes := a.wire(r)
+		h.note(r, a, strings.Join(pieces, ""))
 		for _, p := range pieces {
 			if _, err := io.WriteString(conn, p); err != nil {
 				return
@@ -115,6 +116,16 @@ func (h *leakCRM) serve(conn net.Conn) {
 			return
 		}
 	}
+}
+
+// from returns the answer of a CRM at addr, which {origin} stands for.
+func (a *leakAnswer) from(addr net.Addr) *leakAnswer {
+	if !strings.Contains(a.Body, "{origin}") {
+		return a
+	}
+	own := *a
+	own.Body = strings.ReplaceAll(a.Body, "{origin}", "http://"+addr.String())
+	return &own
 }
 
 // wire returns the answer as it goes over the line, in the pieces it is written
@@ -210,9 +221,10 @@ func (h *leakCRM) serve2(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	a := &c.Answer
+	addr, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	a := c.Answer.from(addr)
 	pieces, _ := a.wire(r)
-	h.note(r, c, strings.Join(pieces, ""))
+	h.note(r, a, strings.Join(pieces, ""))
 	for _, early := range a.Early {
 		for name, v := range early {
 			w.Header().Set(name, v)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -97,12 +98,21 @@ type masked struct {
 	pool    *shelf
 	facts   *crmgate.Facts
 	closers closers
+	none    bool // when it was closed: there were records, and none of them was left
 }
 
 // open starts rewriting a body that calls itself contentType.
 func (m *maskers) open(p *plan.Plan, d *crmgate.Decision, contentType string, src io.Reader, closers ...io.Closer) *masked {
+	return m.openFor(nil, p, d, contentType, src, closers...)
+}
+
+// openFor is open for a body whose links lead on to where req came from.
+func (m *maskers) openFor(req *http.Request, p *plan.Plan, d *crmgate.Decision, contentType string, src io.Reader, closers ...io.Closer) *masked {
 	pool := m.pool(p)
 	limits := jsonmask.Limits{Pushed: d.Pushed, Hold: holdTotals}
+	if p.Links && req != nil {
+		limits.Link = func(address string) string { return atGate(address, req) }
+	}
 	e, ok := pool.Get().(engine)
 	if ok {
 		e.Reset(p, d.Viewer, limits)
@@ -135,6 +145,7 @@ func (b *masked) Close() error {
 	}
 	o := b.outcome()
 	b.facts.Masked, b.facts.Hidden, b.facts.Dropped = o.Masked, o.Hidden, o.Dropped
+	b.none = o.Kept == 0 && o.Dropped > 0
 	if o.Unclear > 0 && b.facts.Detail == "" {
 		b.facts.Detail = fmt.Sprintf("the row condition came to no answer for %d records, which were left out", o.Unclear)
 	}

@@ -29,10 +29,10 @@ func addressed(name, v string, req *http.Request) string {
 	return atGate(v, req)
 }
 
-// atGate turns an address at the CRM into a path, which is followed at the gate: whoever
-// went to the CRM itself would not be asked who they are, or not get there (leak L102).
-// Any other address stays as it is, among them those at the host the client asked, whose
-// scheme may matter.
+// atGate turns an address at the CRM into the same one at the gate, as the client reached
+// it: whoever went to the CRM itself would not be asked who they are, or not get there
+// (leak L102). Any other address stays as it is, among them those at the host the client
+// asked, whose scheme may matter.
 func atGate(v string, req *http.Request) string {
 	u, err := url.Parse(v)
 	if err != nil || u.Host == "" || u.Opaque != "" {
@@ -45,13 +45,11 @@ func atGate(v string, req *http.Request) string {
 	if sameServer(u, asked) || !sameServer(u, req.URL.Host) && !sameServer(u, req.Host) {
 		return v
 	}
-	return pathOf(u)
-}
-
-// pathOf is an address without its host. Two slashes at its beginning would name another.
-func pathOf(u *url.URL) string {
-	rest := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery, Fragment: u.Fragment, RawFragment: u.RawFragment}
-	return "/" + strings.TrimLeft(rest.String(), "/")
+	u.Scheme, u.Host, u.User = "https", asked, nil
+	if req.Header.Get("X-Forwarded-Proto") == "http" { // as reverse_proxy says it
+		u.Scheme = "http"
+	}
+	return u.String()
 }
 
 // sameServer says whether an address is at host, which may have a port. Where none is

@@ -24,14 +24,14 @@ func asked(upstream, host string) *http.Request {
 // TestAddressesAtTheGate: whoever follows a link of the CRM comes back through the gate.
 func TestAddressesAtTheGate(t *testing.T) {
 	for _, c := range []struct{ upstream, host, in, want string }{
-		{"10.1.0.5:8080", "crm.example.com", "http://10.1.0.5:8080/leads/1?a=b%20c&d#e%2F", "/leads/1?a=b%20c&d#e%2F"},
-		{"10.1.0.5:8080", "crm.example.com", "//10.1.0.5:8080/a%2Fb", "/a%2Fb"},
-		{"10.1.0.5:8080", "crm.example.com", "HTTP://user:word@10.1.0.5:8080", "/"},
-		{"10.1.0.5:8080", "crm.example.com", "http://10.1.0.5:8080//elsewhere.example/x", "/elsewhere.example/x"},
-		{"10.1.0.5:8080", "crm.example.com", `http://10.1.0.5:8080/\elsewhere.example`, "/%5Celsewhere.example"},
-		{"api.crm.example:443", "api.crm.example", "https://API.crm.example/next?page=2", "/next?page=2"},
-		{"10.1.0.5:443", "api.crm.example", "https://api.crm.example/next", "/next"}, // by header_up Host
-		{"[fd00::5]:8080", "crm.example.com", "http://[fd00::5]:8080/x", "/x"},
+		{"10.1.0.5:8080", "crm.example.com", "http://10.1.0.5:8080/leads/1?a=b%20c&d#e%2F", "https://crm.example.com/leads/1?a=b%20c&d#e%2F"},
+		{"10.1.0.5:8080", "crm.example.com", "//10.1.0.5:8080/a%2Fb", "https://crm.example.com/a%2Fb"},
+		{"10.1.0.5:8080", "crm.example.com", "HTTP://user:word@10.1.0.5:8080", "https://crm.example.com"},
+		{"10.1.0.5:8080", "crm.example.com", "http://10.1.0.5:8080//elsewhere.example/x", "https://crm.example.com//elsewhere.example/x"},
+		{"10.1.0.5:8080", "crm.example.com", `http://10.1.0.5:8080/\elsewhere.example`, "https://crm.example.com/%5Celsewhere.example"},
+		{"api.crm.example:443", "api.crm.example", "https://API.crm.example/next?page=2", "https://crm.example.com/next?page=2"},
+		{"10.1.0.5:443", "api.crm.example", "https://api.crm.example/next", "https://crm.example.com/next"}, // by header_up Host
+		{"[fd00::5]:8080", "crm.example.com", "http://[fd00::5]:8080/x", "https://crm.example.com/x"},
 
 		{"10.1.0.5:8080", "crm.example.com", "https://crm.example.com/x", "https://crm.example.com/x"}, // from http to https
 		{"crm.example.com:443", "crm.example.com", "https://crm.example.com/x", "https://crm.example.com/x"},
@@ -47,20 +47,21 @@ func TestAddressesAtTheGate(t *testing.T) {
 		}
 	}
 	req := httptest.NewRequest("GET", "/", nil)
-	req.URL.Host, req.Host = "crm:80", "crm.example.com"
-	if got := atGate("http://crm/x", req); got != "/x" {
-		t.Errorf("without Caddy's server an address goes out as %q", got)
+	req.URL.Host, req.Host = "crm:80", "crm.example.com:8080"
+	req.Header.Set("X-Forwarded-Proto", "http")
+	if got, want := atGate("http://crm/x", req), "http://crm.example.com:8080/x"; got != want {
+		t.Errorf("over plain HTTP, without Caddy's server, an address goes out as %q, want %q", got, want)
 	}
 }
 
 func TestLinkHeadersAtTheGate(t *testing.T) {
 	req := asked("crm:8080", "crm.example.com")
 	for in, want := range map[string]string{
-		`<http://crm:8080/leads?page=2>; rel="next"`:                        `</leads?page=2>; rel="next"`,
-		`<http://crm:8080/a,b;c>;rel=prev,<http://crm:8080/z>; rel="a b"`:   `</a,b;c>;rel=prev,</z>; rel="a b"`,
-		`</a>; title="<http://crm:8080/x>\" <", <http://crm:8080/y>; rel=x`: `</a>; title="<http://crm:8080/x>\" <", </y>; rel=x`,
+		`<http://crm:8080/leads?page=2>; rel="next"`:                        `<https://crm.example.com/leads?page=2>; rel="next"`,
+		`<http://crm:8080/a,b;c>;rel=prev,<http://crm:8080/z>; rel="a b"`:   `<https://crm.example.com/a,b;c>;rel=prev,<https://crm.example.com/z>; rel="a b"`,
+		`</a>; title="<http://crm:8080/x>\" <", <http://crm:8080/y>; rel=x`: `</a>; title="<http://crm:8080/x>\" <", <https://crm.example.com/y>; rel=x`,
 		`<https://cdn.example/x.css>; rel=preload`:                          `<https://cdn.example/x.css>; rel=preload`,
-		`<http://crm:8080/x`: `</x`, `"//`: `"//`, `</a>; rel=next`: `</a>; rel=next`, `//`: `//`, ``: ``,
+		`<http://crm:8080/x`: `<https://crm.example.com/x`, `"//`: `"//`, `</a>; rel=next`: `</a>; rel=next`, `//`: `//`, ``: ``,
 	} {
 		if got := linksAtGate(in, req); got != want {
 			t.Errorf("%s goes out as %s, want %s", in, got, want)
@@ -68,7 +69,7 @@ func TestLinkHeadersAtTheGate(t *testing.T) {
 	}
 	h := http.Header{"Location": {"http://crm:8080/a"}, "Link": {"<http://crm:8080/b>", "</c>"}, "X-Other": {"http://crm:8080/d"}}
 	here(h, req)
-	if want := (http.Header{"Location": {"/a"}, "Link": {"</b>", "</c>"}, "X-Other": {"http://crm:8080/d"}}); !reflect.DeepEqual(h, want) {
+	if want := (http.Header{"Location": {"https://crm.example.com/a"}, "Link": {"<https://crm.example.com/b>", "</c>"}, "X-Other": {"http://crm:8080/d"}}); !reflect.DeepEqual(h, want) {
 		t.Errorf("an answer that is not rewritten: %v, want %v", h, want)
 	}
 }

@@ -128,8 +128,9 @@ func plainBody(res *http.Response) (io.ReadCloser, error) {
 // what follows is streamed, and a failure then cuts the connection. Of a format
 // that is live nothing is waited for.
 func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.ReadCloser, d *crmgate.Decision, p *plan.Plan) *http.Response {
-	body := t.maskers.open(p, d, res.Header.Get("Content-Type"), plain, plain, res.Body)
+	body := t.maskers.openFor(req, p, d, res.Header.Get("Content-Type"), plain, plain, res.Body)
 	if formatOf(p).live {
+		uncount(out.Header, p, d)
 		out.Body, out.ContentLength = body, -1
 		d.Facts.Sent = true
 		return out
@@ -139,10 +140,18 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 	switch {
 	case ended:
 		_ = body.Close()
+		if body.none && p.Empty != nil {
+			_ = first.Close()
+			return given(req, p.Empty, d)
+		}
+		if !d.Pushed || d.Facts.Dropped > 0 || p.MaxRows > 0 {
+			uncount(out.Header, p, d)
+		}
 		out.Body, out.ContentLength = first, int64(first.Len())
 		out.Header["Content-Length"] = []string{strconv.Itoa(first.Len())}
 		return out
 	case err == nil:
+		uncount(out.Header, p, d)
 		// The header has no length any more. What stands here only tells the proxy
 		// whether to push every piece out by itself: that serves an answer the CRM is
 		// still making, and costs a system call a piece where it was there as a whole.
@@ -226,6 +235,11 @@ func notVisible(req *http.Request, p *plan.Plan, d *crmgate.Decision) *http.Resp
 	if c == nil {
 		c = &plan.Canned{Status: http.StatusNotFound, ContentType: "application/json", Body: []byte(`{"status":404}`)}
 	}
+	return given(req, c, d)
+}
+
+// given is an answer of the CRM's own shape that is given in its place.
+func given(req *http.Request, c *plan.Canned, d *crmgate.Decision) *http.Response {
 	h := http.Header{"Content-Type": {c.ContentType}, "Cache-Control": {"private, no-store"}, "X-Content-Type-Options": {"nosniff"}}
 	d.Facts.Status = c.Status
 	return synthetic(req, c.Status, h, c.Body)

@@ -53,8 +53,8 @@ func (e *Entity) Treat(folded []byte) *Treatment {
 
 // Node says what one value of a body is.
 //
-// Exactly one of Record, Pairs, Fields and Total may be set; a node with none of
-// them is a container. A body whose value has another kind than its node (an
+// Exactly one of Record, Pairs, Fields, Total, Link and Cursor may be set; a node with
+// none of them is a container. A body whose value has another kind than its node (an
 // object where an array was declared) is refused, never guessed at.
 type Node struct {
 	Members  map[string]*Node // object members by folded name
@@ -65,6 +65,8 @@ type Node struct {
 	Fields   bool             // an object whose members are fields of the enclosing record
 	Matrix   *Matrix          // rows by position
 	Total    string           // a number that counts the records of the set of this name
+	Link     bool             // the address of something at the CRM, which is followed at the gate
+	Cursor   bool             // a text by which the CRM knows where a list goes on
 	Entity   *Entity          // table for everything below that no other node claims; nil inherits
 	Form     *Form            // of Treatment.Text: the text holds the document in another form than JSON; nil if not
 }
@@ -232,6 +234,10 @@ type Plan struct {
 	Say      []string   // with WebSocket: what the client may say, word for word
 	Fallback *Entity    // table for whatever the tree does not claim
 	NotFound *Canned    // answer when the single record asked for is not visible
+	Empty    *Canned    // the CRM's answer when there are no records, where that is no empty list; nil if it is one
+	Few      bool       // records may be left out: what counts them outside of the tree is wrong
+	Total    string     // the header that counts records; "" for none the map knows of
+	Links    bool       // some node is a Link
 	Twice    bool       // some rows have a Via: the records they lead to must be looked up before the answer is read
 	MaxRows  int        // records let through per set; 0 for no cap
 	Problem  *Plan      // how an answer that is an error is read: no tree, texts searched; nil with Pass

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -13,6 +14,9 @@ var allFormats = []Format{
 	FormatJSON, FormatNDJSON, FormatJSONSeq, FormatCSV, FormatHTML, FormatPage, FormatXML, FormatXLSX, FormatSSE,
 	FormatWebSocket, FormatMultipart, FormatOpaque, FormatNone,
 }
+
+// documents are the formats whose answers are documents of JSON.
+var documents = []Format{FormatJSON, FormatNDJSON, FormatJSONSeq, FormatSSE, FormatWebSocket, FormatMultipart}
 
 // response reads a shape in place, the name of one, or one with "use" and more.
 func (d *decoder) response(n *yaml.Node) *Response {
@@ -71,6 +75,8 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		d.fail(n, "leave it out, or give format: html", "elements are in html alone, not in %s", r.Format)
 	case len(r.Say) > 0 && r.Format != FormatWebSocket:
 		d.fail(n, "leave it out, or give format: websocket", "clients say something on a websocket alone, not in %s", r.Format)
+	case len(r.Links)+len(r.Cursors) > 0 && !slices.Contains(documents, r.Format):
+		d.fail(n, "leave them out", "links and cursors are found in documents of JSON alone, not in %s", r.Format)
 	case r.Table != nil && r.Format != FormatCSV && r.Format != FormatXLSX:
 		d.fail(n, "leave it out, or give format: csv or xlsx", "a table is written in csv and xlsx, not in %s", r.Format)
 	case r.Parts != "" && r.Format != FormatMultipart:

@@ -41,7 +41,7 @@
 // Bodies that are multipart, XML or GraphQL, and the read styles odata, sql,
 // graphql, xml and unknown, become a use that is Unknown. A batch inside a batch,
 // a form inside a batch, and a body whose kind of routes differs on one path are
-// refused. Cookies are no source. Response.Links, Cursors, Metadata and Total,
+// refused. Cookies are no source. What a Response says beside its Records,
 // ReadBack, Conditional and FollowUp are carried for those who act on them; this
 // package checks only that the routes they name exist.
 package resource

@@ -20,6 +20,10 @@ type Limits struct {
 	// they are corrected like any other.
 	Pushed bool
 
+	// Link, where it is set, returns what an address at the CRM goes out as; see
+	// plan.Node.Link.
+	Link func(address string) string
+
 	// Echo, where it is set, holds the values of other parts of the same answer, and is
 	// given those of this body. Whoever made it has it forget them when the answer ends.
 	// Without one a body's values are forgotten with the body.

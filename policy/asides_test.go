@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The crmgate authors
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
+)
+
+func decideOn(t *testing.T, response, role string) *plan.Plan {
+	t.Helper()
+	m, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", response, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compileSrc(t, m, formatPolicy)
+	d := s.Decide(as(role), []resource.Operation{{ID: "r", Entity: "lead", Action: resource.View, Kind: resource.Data, Route: m.RouteByID("r")}}, Env{})
+	if !d.Allow {
+		t.Fatalf("%s for %s is refused: %s", response, role, d.Detail)
+	}
+	return d.Plans[0]
+}
+
+// TestLinksAreReadForEverybody: an administrator follows links as well. A restricted
+// field stays one, whatever its place is said to be, and so does a record.
+func TestLinksAreReadForEverybody(t *testing.T) {
+	const response = "{records: {at: /v/*}, links: [/next, /v/*/up, /v/*/Phone, /v/*, /v/*/links/self], cursors: [/after, /next]}"
+	for role, phone := range map[string]bool{"administrator": true, "marketing_user": false} {
+		p := decideOn(t, response, role)
+		if p.Pass || !p.Links {
+			t.Errorf("%s: links lead to the CRM: pass %v, links %v", role, p.Pass, p.Links)
+		}
+		rec := p.Root.Members["v"].Elements
+		if n := p.Root.Members["next"]; !n.Link || n.Cursor {
+			t.Errorf("%s: what is a link and a cursor is no link", role)
+		}
+		if !p.Root.Members["after"].Cursor || rec.Link || !rec.Record.Nested["up"].Link || !rec.Record.Nested["links"].Members["self"].Link {
+			t.Errorf("%s: links and cursors are not where they were declared", role)
+		}
+		if n := rec.Record.Nested["phone"]; (n != nil && n.Link) != phone {
+			t.Errorf("%s: a phone is a link: %v, want %v", role, !phone, phone)
+		}
+	}
+	if p := decideOn(t, "{records: {at: /v/*}, cursors: [/after]}", "administrator"); !p.Pass {
+		t.Error("answers with cursors are read for those who see everything")
+	}
+}
+
+// TestCountsAndNothing: who may see all records gets the CRM's own counts.
+func TestCountsAndNothing(t *testing.T) {
+	const response = "{records: {at: /v/*}, total: X-Rows, empty: {status: 404, body: none}}"
+	for role, few := range map[string]bool{"marketing_user": false, "sales_manager": true} {
+		p := decideOn(t, response, role)
+		if p.Few != few || p.Total != "X-Rows" || (p.Empty != nil) != few || few && (p.Empty.Status != 404 || string(p.Empty.Body) != "none") {
+			t.Errorf("%s: few %v, want %v; empty %+v", role, p.Few, few, p.Empty)
+		}
+	}
+	if p := decideOn(t, "{records: {at: /v/*}, max_records: 3}", "marketing_user"); !p.Few {
+		t.Error("a cap leaves no record out")
+	}
+}
+
+func TestLinksOfOtherFormats(t *testing.T) {
+	for _, key := range []string{"links", "cursors"} {
+		_, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", "{format: xml, "+key+": [/next]}", 1)))
+		if err == nil || !strings.Contains(err.Error(), "not in xml") {
+			t.Errorf("%s in XML are taken: %v", key, err)
+		}
+	}
+}
