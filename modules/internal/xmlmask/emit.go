@@ -160,8 +160,6 @@ func (u *emitter) kids(el *element, ent *plan.Entity, floor plan.Effect, n *plan
 		switch {
 		case k.text != nil:
 			u.loose(k, t, ent, torn)
-		case k.el == nil:
-			u.cut(k.from, k.to)
 		default:
 			var next *plan.Node
 			if n != nil {
@@ -269,7 +267,6 @@ func (u *emitter) leaf(el *element, t *plan.Treatment, ent *plan.Entity) error {
 	}
 	text := el.text()
 	if len(bytes.TrimSpace(text)) == 0 {
-		u.clean(el)
 		return nil
 	}
 	if u.noting {
@@ -278,8 +275,6 @@ func (u *emitter) leaf(el *element, t *plan.Treatment, ent *plan.Entity) error {
 	}
 	value, v := u.m.judge.Text(nil, text, t, ent)
 	switch v {
-	case textmask.Same:
-		u.clean(el)
 	case textmask.Changed:
 		u.cut(el.open, el.close)
 		u.out = appendEscaped(u.out, value)
@@ -287,15 +282,6 @@ func (u *emitter) leaf(el *element, t *plan.Treatment, ent *plan.Entity) error {
 		u.cut(el.open, el.close)
 	}
 	return nil
-}
-
-// clean leaves comments and processing instructions out.
-func (u *emitter) clean(el *element) {
-	for _, k := range el.kids {
-		if k.el == nil && k.text == nil {
-			u.cut(k.from, k.to)
-		}
-	}
 }
 
 // attrs rewrites the attributes of an element. Those of a masked field are

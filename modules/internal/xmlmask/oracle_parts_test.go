@@ -258,11 +258,7 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 	if t == nil || t.Effect == plan.Show {
 		t = o.unnamed(ent)
 	}
-	if joined, hits := el.all(); strings.TrimSpace(el.text()) != "" && t.Effect < plan.Mask {
-		if _, n := mask.Detect(nil, []byte(joined)); !o.learning && (n > hits || o.torn(el)) {
-			t = full
-		}
-	}
+	t = o.apart(el, t)
 	out := ""
 	for _, k := range el.kids {
 		if k.el == nil {
@@ -285,12 +281,20 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 	return out
 }
 
-// loose is text between elements, or what goes.
+// apart is what becomes of text between elements: nothing of it is shown where they tear
+// what is found in all of it.
+func (o *oracle) apart(el *tree, t *plan.Treatment) *plan.Treatment {
+	if joined, hits := el.all(); strings.TrimSpace(el.text()) != "" && t.Effect < plan.Mask {
+		if _, n := mask.Detect(nil, []byte(joined)); !o.learning && (n > hits || o.torn(el)) {
+			return full
+		}
+	}
+	return t
+}
+
+// loose is text between elements.
 func (o *oracle) loose(k branch, t *plan.Treatment) string {
-	switch {
-	case k.text == nil:
-		return ""
-	case strings.TrimSpace(*k.text) == "":
+	if strings.TrimSpace(*k.text) == "" {
 		return k.raw
 	}
 	return o.written(*k.text, k.raw, t)
@@ -328,9 +332,10 @@ func (o *oracle) pairs(el *tree, p *plan.Pairs, ent *plan.Entity) string {
 	if !el.parents {
 		return head + o.leaf(el, o.unnamed(ent))
 	}
+	t := o.apart(el, o.unnamed(ent))
 	for _, k := range el.kids {
 		if k.el == nil {
-			head += o.loose(k, o.unnamed(ent))
+			head += o.loose(k, t)
 		} else {
 			head += o.pair(k.el, p, ent)
 		}
@@ -373,10 +378,14 @@ func (o *oracle) pair(el *tree, p *plan.Pairs, ent *plan.Entity) string {
 	if !el.parents {
 		return out + o.leaf(el, t)
 	}
+	between := t
+	if t.Effect == plan.Detect {
+		between = o.apart(el, t)
+	}
 	for _, k := range el.kids {
 		switch {
 		case k.el == nil:
-			out += o.loose(k, t)
+			out += o.loose(k, between)
 		case slices.Contains(p.Name, fold(k.el.name)):
 			out += o.field(k.el, searched, ent, plan.Detect)
 		case p.Nested[fold(k.el.name)] != nil && t.Effect < plan.Mask:

@@ -61,11 +61,27 @@ func grow(body string) (around *tree, err error) {
 			open = open[:len(open)-1]
 		case xml.CharData:
 			text := string(tok)
+			if n := len(in.kids); n > 0 && in.kids[n-1].text != nil && len(open) > 1 {
+				text = *in.kids[n-1].text + text
+				raw = oneText(in.kids[n-1].raw, raw, string(tok))
+				in.kids = in.kids[:n-1]
+			}
 			in.kids = append(in.kids, branch{text: &text, raw: raw})
 		default:
-			in.kids = append(in.kids, branch{raw: raw})
+			if len(open) == 1 {
+				in.kids = append(in.kids, branch{raw: raw})
+			}
 		}
 	}
+}
+
+// oneText is what two texts become that nothing parts but what goes: as they are written,
+// unless that would end a section where none is.
+func oneText(before, raw, text string) string {
+	if both := before + raw; strings.HasSuffix(before, "]") && (raw[0] == ']' || raw[0] == '>') {
+		return both[:len(before)] + string(appendEscaped(nil, []byte(text)))
+	}
+	return before + raw
 }
 
 func (t *tree) text() string {

@@ -44,16 +44,12 @@ func (u *emitter) pairs(el *element, p *plan.Pairs, ent *plan.Entity) error {
 	if !el.parents {
 		return u.leaf(el, u.unnamed(ent), ent)
 	}
+	torn := u.torn(el)
 	for _, k := range el.kids {
-		switch {
-		case k.text != nil:
-			u.loose(k, u.unnamed(ent), ent, false)
-		case k.el == nil:
-			u.cut(k.from, k.to)
-		default:
-			if err := u.pair(k.el, p, ent); err != nil {
-				return err
-			}
+		if k.text != nil {
+			u.loose(k, u.unnamed(ent), ent, torn)
+		} else if err := u.pair(k.el, p, ent); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -89,13 +85,12 @@ func (u *emitter) pair(el *element, p *plan.Pairs, ent *plan.Entity) error {
 	if !el.parents {
 		return u.leaf(el, t, ent)
 	}
+	torn := t.Effect == plan.Detect && u.torn(el)
 	for _, k := range el.kids {
 		var err error
 		switch {
 		case k.text != nil:
-			u.loose(k, t, ent, false)
-		case k.el == nil:
-			u.cut(k.from, k.to)
+			u.loose(k, t, ent, torn)
 		case slices.Contains(p.Name, fold(k.el.name)):
 			err = u.field(k.el, textmask.Searched, ent, plan.Detect)
 		case p.Nested[fold(k.el.name)] != nil && t.Effect < plan.Mask:

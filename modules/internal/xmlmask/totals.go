@@ -75,11 +75,7 @@ func (u *emitter) total(el *element, set string, ent *plan.Entity) error {
 		return err
 	}
 	if el.empty() || len(bytes.TrimSpace(el.text())) == 0 {
-		u.clean(el)
 		return nil
-	}
-	if !u.m.rowed[set] {
-		u.clean(el)
 	}
 	return u.count(el.open, el.close, el.text(), set)
 }

@@ -28,8 +28,8 @@ type element struct {
 	judged, seen            bool // as a record
 }
 
-// kid is what an element holds: an element, a text, or a comment or processing
-// instruction, which has neither.
+// kid is what an element holds: an element or a text. Comments and processing
+// instructions go, so that what they part is one text to whoever reads it.
 type kid struct {
 	from, to int
 	el       *element
@@ -48,6 +48,15 @@ type attr struct {
 
 // empty reports whether el was written as an empty element tag.
 func (el *element) empty() bool { return el.end == el.open }
+
+// joined appends the bytes of a text to those in front of it, from which a comment or
+// a processing instruction may have parted it: no end of a section may come of both.
+func joined(dst, text, raw []byte) []byte {
+	if bytes.HasSuffix(dst, []byte("]")) && (raw[0] == '>' || raw[0] == ']') {
+		return appendEscaped(dst, text)
+	}
+	return append(dst, raw...)
+}
 
 // text returns what the element itself says, decoded.
 func (el *element) text() []byte {
@@ -189,14 +198,18 @@ func (u *emitter) collect(t xml.StartElement, raw []byte) (*element, error) {
 				kids[len(kids)-1].to = in.end
 			}
 		case xml.CharData:
-			u.bytes = append(u.bytes, raw...)
-			in.kids = append(in.kids, kid{from: from, to: len(u.bytes), text: append([]byte{}, t...)})
-		case xml.ProcInst, xml.Comment:
-			if p, is := t.(xml.ProcInst); is && strings.EqualFold(p.Target, "xml") {
-				return nil, bad("a declaration in the middle")
+			if n := len(in.kids); n > 0 && in.kids[n-1].text != nil {
+				last := &in.kids[n-1]
+				u.bytes = joined(u.bytes, t, raw)
+				last.to, last.text = len(u.bytes), append(last.text, t...)
+				break
 			}
 			u.bytes = append(u.bytes, raw...)
-			in.kids = append(in.kids, kid{from: from, to: len(u.bytes)})
+			in.kids = append(in.kids, kid{from: from, to: len(u.bytes), text: append([]byte{}, t...)})
+		case xml.ProcInst:
+			if strings.EqualFold(t.Target, "xml") {
+				return nil, bad("a declaration in the middle")
+			}
 		}
 		if len(u.bytes) > u.m.lim.Record {
 			return nil, &jsonmask.LimitError{What: "size of a record", Limit: u.m.lim.Record}

@@ -13,7 +13,6 @@
 package xmlmask
 
 import (
-	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -57,6 +56,8 @@ type Masker struct {
 	err    error
 	counts map[string]int // records kept, by set
 	totals []total        // of the document, whose records are still being counted
+
+	loose, looseRaw []byte // a text between elements: what it says, and how it is written
 
 	unit emitter
 }
@@ -103,6 +104,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	m.src, m.dec = source{buf: shed(m.src.buf), most: l.Record}, nil
 	m.frames, m.state, m.tokens, m.err = m.frames[:0], before, 0, nil
 	m.out, m.sent, m.counts, m.totals = shed(m.out), 0, map[string]int{}, m.totals[:0]
+	m.loose, m.looseRaw = shed(m.loose), shed(m.looseRaw)
 	m.unit = emitter{m: m}
 }
 
@@ -235,10 +237,12 @@ func (m *Masker) step() error {
 		}
 		m.out = append(m.out, raw...)
 	case xml.CharData:
-		return m.between(t, raw)
+		return m.words(t, raw)
 	case xml.StartElement:
+		m.between()
 		return m.begin(t, raw)
 	case xml.EndElement:
+		m.between()
 		m.frames = m.frames[:len(m.frames)-1]
 		m.out = append(m.out, raw...)
 		if len(m.frames) == 0 {
@@ -269,46 +273,6 @@ func (m *Masker) token() (xml.Token, []byte, error) {
 		return nil, nil, bad("a document type")
 	}
 	return tok, m.src.bytes(from, m.dec.InputOffset()), nil
-}
-
-// between copies text that is between elements, or treats it where it is more
-// than white space.
-func (m *Masker) between(text, raw []byte) error {
-	if len(bytes.TrimSpace(text)) == 0 {
-		if !bytes.Contains(raw, []byte("<!")) || m.state == within {
-			m.out = append(m.out, raw...)
-			return nil
-		}
-	}
-	if m.state != within {
-		return bad("text outside of the document's element")
-	}
-	ent := m.frames[len(m.frames)-1].ent
-	t := ent.Unknown
-	if t == nil {
-		return nil
-	}
-	m.judge.Remember(text, t)
-	if t.Effect == plan.Hide {
-		return nil
-	}
-	if t.Effect == plan.Show {
-		t = textmask.Searched
-	}
-	m.out = m.treatText(m.out, text, raw, t, ent)
-	return nil
-}
-
-// treatText appends a text, as it stands or rewritten.
-func (m *Masker) treatText(dst, text, raw []byte, t *plan.Treatment, ent *plan.Entity) []byte {
-	value, v := m.judge.Text(nil, text, t, ent)
-	switch v {
-	case textmask.Changed:
-		return appendEscaped(dst, value)
-	case textmask.Hidden:
-		return dst
-	}
-	return append(dst, raw...)
 }
 
 // begin reads an element: as a frame where the plan reaches into it, else as a
