@@ -40,6 +40,7 @@ type Masker struct {
 	rec   *plan.Record
 	ent   *plan.Entity
 	most  int // bytes of a row
+	hold  int // bytes that wait for the record that was asked for
 
 	columns []column // nil until they are known
 	row     int
@@ -98,6 +99,9 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	if m.most = l.Record; m.most <= 0 {
 		m.most = 1 << 20
 	}
+	if m.hold = l.Hold; m.hold <= 0 {
+		m.hold = 128 << 10
+	}
 	m.columns, m.row = nil, 0
 	m.src, m.in, m.out, m.seen, m.sent = nil, shed(m.in), shed(m.out), 0, 0
 	m.quoted, m.final, m.first, m.err = false, false, true, nil
@@ -126,7 +130,8 @@ func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
 // and bytes behind a closing one; a backslash that may be meant to escape a quote;
 // a carriage return that ends no line; bytes that are not UTF-8, and NUL; a quote
 // that is not closed. A row beyond the limit of a record is a
-// *jsonmask.LimitError. jsonmask.ErrNotVisible is returned, before any byte, for
+// *jsonmask.LimitError, and so is more in front of the single record that was asked for
+// than may be held. jsonmask.ErrNotVisible is returned, before any byte, for
 // the single record that was asked for.
 func (m *Masker) Reader(src io.Reader) io.Reader {
 	m.src = src
@@ -181,6 +186,8 @@ func (m *Masker) advance() error {
 	}
 	m.in = m.in[:copy(m.in, m.in[done:])]
 	switch {
+	case m.waits() && len(m.out) > m.hold:
+		return &jsonmask.LimitError{What: "bytes in front of the record asked for", Limit: m.hold}
 	case done > 0:
 		return nil
 	case m.final && m.quoted:

@@ -136,6 +136,14 @@ func TestSingle(t *testing.T) {
 	if got, _, err := run(p, "Id,Owner\n1,u1\n", nil); got != "Id,Owner\n1,u1\n" || err != nil {
 		t.Errorf("the person's own record: %q, %v", got, err)
 	}
+	// What stands in front of it is bounded.
+	var le *jsonmask.LimitError
+	if _, _, err := run(p, "Id,Owner\n"+strings.Repeat("\r\n", 100_000)+"1,u1\n", nil); !errors.As(err, &le) {
+		t.Errorf("200 kB of empty lines that wait for a record: %v: they may fill the memory", err)
+	}
+	if _, _, err := run(p, "Id,Owner,Name\n"+strings.Repeat("\r\n", 1000)+"1,u1,"+strings.Repeat("y", 500_000)+"\n", nil); err != nil {
+		t.Errorf("a long record: %v", err)
+	}
 }
 
 func TestLimits(t *testing.T) {

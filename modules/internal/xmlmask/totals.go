@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -17,8 +18,12 @@ type total struct {
 	set     string
 }
 
-// yield gives up totals that hold back more than the limit: they become empty.
+// yield gives up totals that hold back more than the limit: they become empty. Where all
+// waits for one record, the body is refused.
 func (m *Masker) yield() error {
+	if m.waits() && len(m.out) > m.lim.Hold {
+		return &jsonmask.LimitError{What: "bytes in front of the record asked for", Limit: m.lim.Hold}
+	}
 	for len(m.totals) > 0 && len(m.out)-m.totals[0].at > m.lim.Hold {
 		m.settleOne("")
 	}

@@ -155,7 +155,8 @@ func (m *Masker) Stats() jsonmask.Stats { return m.judge.Stats() }
 // the document's element, a document with another element than the plan declares
 // while rows are filtered, a total that is no number. An element or a text beyond
 // the limit of a record is a *jsonmask.LimitError. jsonmask.ErrNotVisible is
-// returned, before any byte, for the single record that was asked for.
+// returned, before any byte, for the single record that was asked for; more than the
+// limit of what is held in front of it is a *jsonmask.LimitError too.
 func (m *Masker) Reader(src io.Reader) io.Reader {
 	m.src.r = src
 	m.dec = xml.NewDecoder(&m.src)
@@ -189,12 +190,17 @@ func (r reader) Read(p []byte) (int, error) {
 // ready returns how many bytes of output may be released.
 func (m *Masker) ready() int {
 	switch {
-	case m.err != io.EOF && m.plan.NotFound != nil && m.judge.Stats().Kept == 0:
+	case m.waits():
 		return 0
 	case len(m.totals) > 0:
 		return m.totals[0].at - m.sent
 	}
 	return len(m.out) - m.sent
+}
+
+// waits reports whether the one record that was asked for is still to be judged.
+func (m *Masker) waits() bool {
+	return m.err != io.EOF && m.plan.NotFound != nil && m.judge.Stats().Kept == 0
 }
 
 func (m *Masker) release(n int) {

@@ -203,6 +203,17 @@ func TestLimits(t *testing.T) {
 	if _, _, err := run(leads(false), strings.Repeat("<a>", 1000), nil); err == nil {
 		t.Error("elements may nest without end")
 	}
+	// What stands in front of the one record that was asked for.
+	single := leads(true)
+	single.NotFound = &plan.Canned{Status: 404}
+	for name, fill := range map[string]string{"elements": "<x>" + strings.Repeat("y", 1000) + "</x>", "white space": strings.Repeat(" ", 1000) + "<x/>"} {
+		if _, _, err := run(single, "<Leads>"+strings.Repeat(fill, 1000)+"<Lead owner='u1'/></Leads>", nil); !errors.As(err, &le) {
+			t.Errorf("1 MB of %s that wait for a record: %v: they may fill the memory", name, err)
+		}
+	}
+	if _, _, err := run(single, "<Leads><Lead owner='u1'><Name>"+strings.Repeat("y", 500_000)+"</Name></Lead></Leads>", nil); err != nil {
+		t.Errorf("a long record: %v", err)
+	}
 	// Many records in front of a total that is held back.
 	p := leads(true)
 	body := "<Leads><Count>9</Count>" + strings.Repeat("<Lead owner='u1'><Name>"+strings.Repeat("n", 1000)+"</Name></Lead>", 1000) + "</Leads>"
