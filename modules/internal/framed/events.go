@@ -17,7 +17,8 @@ import (
 //
 // The lines of data are one document, which goes out in as many lines as it then
 // has. Comments, and the values of event and id, stay with personal data in them
-// masked; a retry that is no number goes, and so does a line of another name,
+// masked, and all but event with values that are masked or hidden in the events so
+// far; a retry that is no number goes, and so does a line of another name,
 // which no client reads.
 type events struct{}
 
@@ -107,10 +108,10 @@ func (events) rewrite(m *Masker, block []byte) error {
 				m.data(document, line, text, value)
 				document = nil
 			}
-		case name == "":
-			m.comment(line, text)
-		case name == "event" || name == "id":
-			m.comment(line, text)
+		case name == "" || name == "id":
+			m.searched(line, text, m.known.Search)
+		case name == "event": // a client may wait for it, whatever else has that word for its value
+			m.searched(line, text, mask.Detect)
 		case name == "retry" && isNumber(value):
 			m.out = append(m.out, line...)
 		}
@@ -149,10 +150,10 @@ func (m *Masker) data(document, line, text, value []byte) {
 	}
 }
 
-// comment writes a line with personal data in it masked.
-func (m *Masker) comment(line, text []byte) {
+// searched writes a line with what is found in it masked.
+func (m *Masker) searched(line, text []byte, search func(dst, text []byte) ([]byte, int)) {
 	n := 0
-	if m.out, n = mask.Detect(m.out, text); n > 0 {
+	if m.out, n = search(m.out, text); n > 0 {
 		m.stats.Masked[""] += n
 	}
 	m.out = append(m.out, line[len(text):]...)

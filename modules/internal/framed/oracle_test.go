@@ -160,6 +160,9 @@ func (o *oracle) event(lines []string) error {
 			o.out.WriteString(lead + strings.ReplaceAll(now, "\n", between+lead) + end)
 		case name == "" || name == "id" || name == "event":
 			b, _ := mask.Detect(nil, []byte(text))
+			if name != "event" {
+				b, _ = o.known.Search(nil, []byte(text))
+			}
 			o.out.WriteString(string(b) + end)
 		}
 	}

@@ -224,7 +224,11 @@ func (p *parts) field(m *Masker, field []byte, kind *string) (keep bool, err err
 	default:
 		return false, nil
 	}
-	_, hits := mask.Detect(nil, []byte(value))
+	search := mask.Detect
+	if textproto.CanonicalMIMEHeaderKey(name) == "Content-Id" {
+		search = m.known.Search
+	}
+	_, hits := search(nil, []byte(value))
 	if hits > 0 && *kind == value {
 		return false, fmt.Errorf("%w: a type of a part that looks like personal data", ErrFrame)
 	}

@@ -23,7 +23,6 @@ import (
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/echo"
-	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -133,7 +132,7 @@ func (c *Conn) hear(f frame) error {
 	}
 	switch f.op {
 	case opPing, opPong:
-		if _, hits := mask.Detect(nil, f.payload); hits == 0 {
+		if _, hits := c.lim.Echo.Search(nil, f.payload); hits == 0 {
 			c.out = appendFrame(c.out, f.op, f.payload)
 		}
 		return nil
@@ -153,7 +152,8 @@ func (c *Conn) hear(f frame) error {
 	return c.message()
 }
 
-// hearClose hands the end on, with personal data in its reason masked.
+// hearClose hands the end on, with personal data in its reason masked, and what is masked
+// or hidden in the messages so far.
 func (c *Conn) hearClose(payload []byte) error {
 	if len(payload) < 2 {
 		c.out = appendFrame(c.out, opClose, nil)
@@ -162,7 +162,7 @@ func (c *Conn) hearClose(payload []byte) error {
 	if !utf8.Valid(payload[2:]) {
 		return fmt.Errorf("%w: a reason that is not UTF-8", ErrSocket)
 	}
-	reason, _ := mask.Detect(bytes.Clone(payload[:2]), payload[2:])
+	reason, _ := c.lim.Echo.Search(bytes.Clone(payload[:2]), payload[2:])
 	if len(reason) > 125 {
 		reason = reason[:2]
 	}
