@@ -223,6 +223,8 @@ func full() []file {
 		"xl/threadedComments/threadedComment1.xml", "xl/persons/person.xml", "xl/drawings/drawing1.xml", "xl/drawings/vmlDrawing1.vml", "xl/charts/chart1.xml", "xl/media/image1.png",
 		"xl/pivotCache/pivotCacheRecords1.xml", "xl/pivotTables/pivotTable1.xml", "xl/tables/table1.xml", "xl/connections.xml", "xl/externalLinks/externalLink1.xml",
 		"xl/printerSettings/printerSettings1.bin", "xl/vbaProject.bin", "xl/embeddings/oleObject1.bin", "xl/worksheets/sheet2.xml", "xl/worksheets/_rels/sheet1.xml.rels",
+		"package/services/metadata/core-properties/3f2a.psmdcp", "pivotCache/pivotCacheRecords1.xml", "xl/metadata", "xl/metadata.xml", "xl/featurePropertyBag/featurePropertyBag.xml",
+		"xl/namedSheetViews/namedSheetView1.xml", "xl/model/item.data", "xl/volatileDependencies.xml", "xl/diagrams/data1.xml", "customUI/customUI14.xml", "[trash]/0000.dat",
 	} {
 		f = append(f, file{name, "<a>9812345670 meera.nair@canary.example BQKPN4821L</a>"})
 	}

@@ -112,9 +112,11 @@ func (c *content) Read(b []byte) (int, error) {
 var harmless = []string{
 	"[content_types].xml", "docprops/", "customxml/", "_xmlsignatures/", "docmetadata/", "xl/theme/", "xl/calcchain.xml", "xl/comments",
 	"xl/threadedcomments/", "xl/persons/", "xl/drawings/", "xl/charts/", "xl/media/", "xl/pivotcache/", "xl/pivottables/", "xl/tables/",
-	"xl/querytables/", "xl/connections.xml", "xl/externallinks/", "xl/printersettings/", "xl/vbaproject", "xl/metadata.xml", "xl/richdata/",
+	"xl/querytables/", "xl/connections.xml", "xl/externallinks/", "xl/printersettings/", "xl/vbaproject", "xl/metadata", "xl/richdata/",
 	"xl/embeddings/", "xl/ctrlprops/", "xl/activex/", "xl/slicers/", "xl/slicercaches/", "xl/timelines/", "xl/timelinecaches/", "xl/customproperty",
 	"xl/worksheets/", "xl/styles.xml", "xl/sharedstrings.xml", "xl/revisions/", "xl/webextensions/", "xl/xmlmaps.xml", "xl/usernames.xml",
+	"xl/featurepropertybag/", "xl/namedsheetviews/", "xl/model/", "xl/volatiledependencies.xml", "xl/diagrams/", "customui/",
+	"package/services/metadata/", "pivotcache/", "[trash]/", // of .NET's packages, of ClosedXML, and what Excel has given up
 }
 
 // droppable says whether a part may go without being looked at.
