@@ -144,7 +144,7 @@ var (
 	// bracketWords are parts of a number format that say no text of its maker's,
 	// plainLetters all others.
 	bracketWords = regexp.MustCompile(`(?i)\[(h+|m+|s+|black|blue|cyan|green|magenta|red|white|yellow|\$[^\]"0-9a-z-]{0,2}-[0-9a-f]{1,6})\]`)
-	plainLetters = regexp.MustCompile(`^([ymdhsYMDHSE/0#?.,:;_()*+ %@-]|AM/PM|am/pm|A/P|General|\\[ ,./:-]|"[^"0-9A-Za-z\\]{1,2}")*$`)
+	plainLetters = regexp.MustCompile(`^([ymdhsYMDHSE/0#?.,:;_()*+ %@-]|AM/PM|am/pm|A/P|General|\\[ ,./:()$-]|"[^"0-9A-Za-z\\]{1,2}")*$`)
 	quotedText   = regexp.MustCompile(`"[^"]*"`)
 )
 

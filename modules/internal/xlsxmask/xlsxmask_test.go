@@ -370,6 +370,7 @@ func TestNotVisible(t *testing.T) {
 func TestNumberFormats(t *testing.T) {
 	for code, want := range map[string]bool{
 		"yyyy-mm-dd": true, `dd\/mm\/yyyy hh:mm:ss`: true, "#,##0.00": true, "General": true, `[$-409]d-mmm-yy;@`: true, `[$₹-4009]#,##0`: true, `"₹ "0`: true, "[h]:mm": true, "[Red]0": true,
+		`_("$"* #,##0.00_);_("$"* \(#,##0.00\);_("$"* "-"??_);_(@_)`: true, `\$#,##0;[Red]\-\$#,##0`: true, `0.00_);[Red]\(0.00\)`: true, `\(9\)`: false,
 		"": false, `"9812345670"`: false, `"Asha"`: false, `\9\8`: false, "0123": false, `[$meera-409]0`: false, "@9812345670": false, "Asha": false,
 	} {
 		if plainCode(code) != want {
