@@ -114,7 +114,8 @@ func (m *Masker) Header(contentType string) (err error) {
 // Reader returns the rewritten page of src. It may be called once after New or
 // Reset. Refused are, wrapping ErrPage: bytes that are not UTF-8, NUL, escape
 // sequences of other encodings, a page that declares another encoding than it came in, raw text
-// with tags in it within SVG, MathML or select, a claimed script that is not JSON. A tag
+// with tags in it within SVG, MathML or select, a section of character data with > in it
+// within SVG or MathML, a claimed script that is not JSON. A tag
 // or a text beyond the limit of a record is a *jsonmask.LimitError.
 func (m *Masker) Reader(src io.Reader) io.Reader {
 	m.src = src
@@ -179,6 +180,9 @@ func (m *Masker) step() error {
 		name, _ := m.z.TagName()
 		m.end(raw, string(name))
 	case html.CommentToken:
+		if err := m.section(raw); err != nil {
+			return err
+		}
 		// An empty one stays: without it what is on both sides could become a tag.
 		if m.claimed.name == "" {
 			m.run = append(m.run, piece{raw: []byte("<!---->")})

@@ -133,3 +133,15 @@ func (m *Masker) untagged(raw []byte) error {
 	}
 	return nil
 }
+
+// section refuses character data with > in it within a drawing: there browsers read it to
+// its own end, and the tokenizer, which takes it for a comment, to the first >.
+func (m *Masker) section(raw []byte) error {
+	if !bytes.HasPrefix(raw, []byte("<![CDATA[")) || bytes.HasSuffix(raw, []byte("]]>")) {
+		return nil
+	}
+	if m.drawing.name != "" || m.claimed.holds("svg", "math") {
+		return bad("character data with tags in it within a drawing")
+	}
+	return nil
+}

@@ -42,6 +42,10 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<b id=phone><svg><title><p></title></svg></b>secret</p></title></svg></b>",
 		"<svg><g class=pan><title><p></title></g>secret</p></title></g></svg>",
 		"<svg><foreignObject><div></svg></div></foreignObject><title><p id=phone>secret</p></title></svg>",
+		"<b id=phone><svg><![CDATA[ x</svg></b>]]></svg>secret</b>",
+		"<svg class=pan><![CDATA[<p></p></svg>]]>secret</svg>",
+		"<svg><![CDATA[></svg><textarea>]]><b id=phone>secret</b></svg></textarea>",
+		"<math><mi><![CDATA[<a><b title=']]><b id=phone>secret</b>'></mi></math>",
 	} {
 		if got, _, err := run(in, nil); err == nil {
 			t.Errorf("%s\n%s: tags that only browsers see go through", in, got)
@@ -56,6 +60,7 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<div class=pan><table><tr><td>x</td></tr></table><ul><li>y</ul><svg><path/></svg></div>shown",
 		"<b id=phone>x<svg><g><path/><path></g></svg></b>shown",
 		"<svg><g class=pan><path></g></svg><p>shown",
+		"<p><![CDATA[x</p>]]><svg><desc><![CDATA[x]]></desc></svg><b id=phone><svg><![CDATA[]]></svg></b>shown",
 		"<svg><title>x</title><g><path/></g></svg><script>if (a<b) go()</script><p>shown",
 		"<select><option>a<option>b</select><title>a<b</title>shown",
 	} {
