@@ -117,7 +117,7 @@ func expected(p *plan.Plan, body string) (want string, secret []string, err erro
 			out.WriteString(row.end)
 		case t.columns == nil:
 			for _, c := range row.cells {
-				t.columns = append(t.columns, t.column(c.text))
+				t.columns = append(t.columns, t.column(heading(t.rec, c.text)))
 			}
 			out.WriteString(t.names(row) + row.end)
 		case len(row.cells) != len(t.columns):
@@ -161,6 +161,22 @@ func (t *table) column(name string) place {
 		c.treat = &plan.Treatment{Effect: plan.Mask, Mask: &mask.Func{Name: "full"}}
 	}
 	return c
+}
+
+// unseen are the characters of a heading that do not count.
+var unseen = regexp.MustCompile("[\\s\\v\u0085\\p{Z}\\p{Cf}]+")
+
+// heading is the name of a column as it is written, or where nobody knows that, without
+// what nobody sees of it.
+func heading(rec *plan.Record, name string) string {
+	for _, n := range []string{name, unseen.ReplaceAllString(name, "")} {
+		f := resource.Fold(n)
+		if rec.Entity.Fields[f] != nil || rec.Nested[f] != nil ||
+			rec.Rows != nil && (slices.Contains(rec.Rows.Owner, f) || rec.Rows.Where != nil && slices.Contains(rec.Rows.Where.Needs(), f)) {
+			return n
+		}
+	}
+	return name
 }
 
 func (t *table) join(cells []string) string { return strings.Join(cells, string(t.p.Table.Delimiter)) }
@@ -285,12 +301,16 @@ func oracle(p *plan.Plan, in [][]string) [][]string {
 		return nil
 	}
 	ent := p.Root.Elements.Record.Entity
+	var names []string
+	for _, name := range in[0] {
+		names = append(names, heading(p.Root.Elements.Record, name))
+	}
 	var out [][]string
 	var known echo.Set
 	for n, row := range in {
-		if len(row) == len(in[0]) && n > 0 && seen(in[0], row) {
+		if len(row) == len(in[0]) && n > 0 && seen(names, row) {
 			for i, text := range row {
-				if tr := ent.Fields[resource.Fold(in[0][i])]; tr != nil && tr.Effect >= plan.Mask {
+				if tr := ent.Fields[resource.Fold(names[i])]; tr != nil && tr.Effect >= plan.Mask {
 					known.Add([]byte(text), tr.Mask, tr.Effect == plan.Hide)
 				}
 			}
@@ -298,7 +318,7 @@ func oracle(p *plan.Plan, in [][]string) [][]string {
 		var cells []string
 		named, alien := false, false
 		for i, text := range row {
-			name := resource.Fold(in[0][i])
+			name := resource.Fold(names[i])
 			tr := ent.Fields[name]
 			if tr == nil {
 				tr = ent.Unknown

@@ -147,7 +147,7 @@ func (m *Masker) header(line []byte) error {
 		if !c.quoted && bytes.ContainsAny(line[c.from:c.to], usual) {
 			return bad("a name with a delimiter in it, which is not the declared one")
 		}
-		name := m.decode(line, c)
+		name := m.judge.Heading(m.ent, m.rec, m.decode(line, c))
 		var buf [64]byte
 		known = known || m.ent.Fields[string(resource.AppendFold(buf[:0], name))] != nil
 		m.column(name)

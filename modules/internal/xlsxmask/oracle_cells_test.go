@@ -74,6 +74,22 @@ func (o *oracle) treat(name string) *plan.Treatment {
 	return e.Unknown
 }
 
+// unseen are the characters of a heading that do not count.
+var unseen = regexp.MustCompile("[\\s\\v\u0085\\p{Z}\\p{Cf}]+")
+
+// heading is the name of a column as it is written, or where nobody knows that, without
+// what nobody sees of it.
+func heading(rec *plan.Record, name string) string {
+	for _, n := range []string{name, unseen.ReplaceAllString(name, "")} {
+		f := resource.Fold(n)
+		if rec.Entity.Fields[f] != nil || rec.Nested[f] != nil ||
+			rec.Rows != nil && (slices.Contains(rec.Rows.Owner, f) || rec.Rows.Where != nil && slices.Contains(rec.Rows.Where.Needs(), f)) {
+			return n
+		}
+	}
+	return name
+}
+
 func (o *oracle) sheet(rows [][]value) (out [][]string, err error) {
 	names := o.p.Table.Columns
 	header := names == nil
@@ -81,7 +97,7 @@ func (o *oracle) sheet(rows [][]value) (out [][]string, err error) {
 		if names == nil {
 			names = make([]string, row[len(row)-1].column+1)
 			for _, c := range row {
-				names[c.column] = c.text
+				names[c.column] = heading(o.rec, c.text)
 			}
 		}
 		if row[len(row)-1].column >= len(names) {

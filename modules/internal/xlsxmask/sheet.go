@@ -63,8 +63,9 @@ func (m *Masker) header(cells []cell) ([]column, error) {
 	known := m.ent.Unknown == nil || m.ent.Unknown.Effect >= plan.Mask // no wrong name can show anything
 	columns := make([]column, cells[len(cells)-1].column+1)
 	for _, c := range cells {
-		known = known || m.ent.Fields[resource.Fold(string(c.value))] != nil
-		columns[c.column] = m.column(string(c.value))
+		name := string(m.judge.Heading(m.ent, m.rec, c.value))
+		known = known || m.ent.Fields[resource.Fold(name)] != nil
+		columns[c.column] = m.column(name)
 	}
 	if !known {
 		return nil, bad("the first row names no field that the map declares")

@@ -139,6 +139,7 @@ func TestCells(t *testing.T) {
 	}{
 		{"each effect", byName, false, names + row("1", "u1", "Asha", "+91-9812345670", "BQKPN4821L", "call 9812345670"), []string{"Id|OwnerId|Name|Phone|Extra", "1|u1|Asha|+91XXXXXX5670|call +91XXXXXX5670"}},
 		{"a hidden column that is emptied", plan.Table{Empty: true}, false, names + row("1", "u1", "Asha", "", "BQKPN4821L", "x"), []string{"Id|OwnerId|Name|Phone|PAN|Extra", "1|u1|Asha|||x"}},
+		{"names in lines and with hard spaces", byName, false, row("Id", "Pho\nne", "P\u00a0A\u200bN") + row("1", "9812345670", "x"), []string{"Id|Pho\nne", "1|XXXXXX5670"}},
 		{"columns by place", byPlace, false, row("1", "+91-9812345670", "BQKPN4821L"), []string{"1|+91XXXXXX5670"}},
 		{"own rows", byName, true, names + row("1", "u1", "Asha") + row("2", "u2", "Meera") + row("3", "", "Nobody") + row("4", "u1", "Ravi"), []string{"Id|OwnerId|Name|Phone|Extra", "1|u1|Asha", "4|u1|Ravi"}},
 		{"no owner's column", byName, true, row("Id", "Name") + row("1", "Asha"), []string{"Id|Name"}},
