@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -222,6 +223,9 @@ func hygiene(x *exchange) step {
 	if isUpgrade(x.r) && !socketRoute(x.d.Operations) {
 		return x.refuse(policy.ActionDenied, "an upgrade on a route that is no socket")
 	}
+	if isUpgrade(x.r) && !toWebSocket(x.r) {
+		return x.refuse(policy.ActionDenied, "an upgrade to something that is no WebSocket")
+	}
 	return proceed
 }
 
@@ -281,6 +285,14 @@ func socketRoute(ops []resource.Operation) bool {
 // isUpgrade recognises WebSockets over HTTP/1.1 and over HTTP/2 (RFC 8441).
 func isUpgrade(r *http.Request) bool {
 	return r.Header.Get("Upgrade") != "" || r.Method == http.MethodConnect || r.Header.Get(":protocol") != ""
+}
+
+// toWebSocket says whether an upgrade is to a WebSocket and to nothing else. After one
+// to another protocol, such as h2c or TLS, a server takes further requests over the same
+// connection, which nobody would judge.
+func toWebSocket(r *http.Request) bool {
+	to := slices.Concat(r.Header["Upgrade"], r.Header[":protocol"])
+	return len(to) == 1 && strings.EqualFold(to[0], "websocket")
 }
 
 func hostOf(raw string) string {

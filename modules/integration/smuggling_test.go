@@ -376,3 +376,50 @@ func TestBodySmuggling(t *testing.T) {
 		})
 	}
 }
+
+// TestUpgradesAreToWebSocketsAlone: a CRM's server may take every upgrade it is asked
+// for, and then further requests over the connection, which nobody would judge.
+func TestUpgradesAreToWebSocketsAlone(t *testing.T) {
+	asked := make(chan string, 1)
+	s := &setup{crm: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := r.Header.Get("Upgrade")
+		asked <- to
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", to)
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	}))}
+	d := s.start(t)
+	d.add(t, "ravi@acme.test", "sales_user", crmUser{ID: "ravi-1"})
+	cookie := d.signedIn(t, "ravi@acme.test").cookie(t, "__Host-crmgate")
+	addr := strings.TrimPrefix(d.Gateway, "https://")
+	for lines, want := range map[string]bool{
+		"Upgrade: websocket": true, "Upgrade: WebSocket": true,
+		"Upgrade: h2c": false, "Upgrade: TLS/1.0": false, "Upgrade: tcp": false, "Upgrade: websocket, h2c": false, "Upgrade: h2c, websocket": false,
+		"Upgrade: websocket/13": false, "Upgrade: websocket\r\nUpgrade: h2c": false, "Upgrade: h2c\r\nUpgrade: websocket": false,
+	} {
+		t.Run(lines, func(t *testing.T) {
+			conn, err := tls.Dial("tcp", strings.Replace(addr, "localhost", "127.0.0.1", 1), &tls.Config{RootCAs: d.pool, ServerName: "localhost"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprintf(conn, "GET /app/socket HTTP/1.1\r\nHost: %s\r\nCookie: __Host-crmgate=%s\r\nSec-Fetch-Site: same-origin\r\nConnection: Upgrade\r\n%s\r\n\r\n", addr, cookie, lines)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if got := res.StatusCode == http.StatusSwitchingProtocols; got != want || !want && res.StatusCode != http.StatusForbidden {
+				t.Errorf("answered %s", res.Status)
+			}
+			select {
+			case to := <-asked:
+				if !want {
+					t.Errorf("the CRM was asked to upgrade to %q", to)
+				}
+			default:
+			}
+		})
+	}
+}
