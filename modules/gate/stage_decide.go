@@ -41,6 +41,8 @@ func operation(x *exchange) step {
 			x.route = nil
 		case err != nil:
 			return x.refuse(policy.Unreadable, err.Error())
+		case len(x.req.Body) > 0: // it was read
+			sayType(x.r.Header, x.route.ReadsAs())
 		}
 		x.d.Operations = ops
 	}

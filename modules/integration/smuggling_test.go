@@ -423,3 +423,24 @@ func TestUpgradesAreToWebSocketsAlone(t *testing.T) {
 		})
 	}
 }
+
+// TestBodiesAreReadAsTheyWereJudged: a CRM that reads a body as the form it calls itself
+// finds in it what was judged, and no question about a masked field.
+func TestBodiesAreReadAsTheyWereJudged(t *testing.T) {
+	crm := new(recorder)
+	d := (&setup{crm: serve(t, crm), policy: leakPolicy}).start(t)
+	d.add(t, "ravi@acme.test", "sales_user", crmUser{ID: "ravi-1"})
+	b := d.signedIn(t, "ravi@acme.test")
+	const path, body = "/v2/LeadManagement.svc/Leads.Get", `{"Parameter":{"LookupName":"ProspectStage","LookupValue":"x&Parameter[LookupName]=Phone&Parameter[LookupValue]=98","SqlOperator":"="}}`
+	for _, said := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=utf-7", "text/xml", "text/plain", "application/json"} {
+		crm.take()
+		a := b.post(path, body, "Content-Type", said)
+		got := crm.take()
+		if a.StatusCode != http.StatusOK || len(got) != 1 || string(got[0].Body) != body {
+			t.Fatalf("%s: %s, and the CRM got %+v", said, a.Status, got)
+		}
+		if v := got[0].Header.Values("Content-Type"); len(v) != 1 || v[0] != "application/json" {
+			t.Errorf("a body of %s was judged as JSON and reached the CRM as %q", said, v)
+		}
+	}
+}

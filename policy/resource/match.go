@@ -111,6 +111,17 @@ func open(r *Route) bool { return r.Kind == Public || r.Kind == Static }
 // declares none should be refused or dropped by the caller, see TakesBody.
 func (mt *Match) NeedsBody() bool { return mt.needs }
 
+// ReadsAs says as what Operations reads the body, while NeedsBody.
+func (mt *Match) ReadsAs() BodyKind {
+	switch {
+	case mt.entry != nil:
+		return mt.entry.route.Request.Body
+	case mt.group.form:
+		return FormBody
+	}
+	return JSONBody
+}
+
 // TakesBody says that the route declares a body of any kind. What a client
 // sends as body to any other route was not judged and must not be forwarded.
 func (mt *Match) TakesBody() bool {

@@ -29,13 +29,8 @@ func (mt *Match) Operations(r *Request) ([]Operation, error) {
 	if mt.entry != nil && mt.entry.route.Batch != nil && mt.entry.route.Batch.Parts {
 		return mt.parts(mt.entry.route, r)
 	}
-	kind, optional := JSONBody, false
-	if mt.entry != nil {
-		kind, optional = mt.entry.route.Request.Body, mt.entry.route.Request.Optional
-	} else if mt.group.form {
-		kind = FormBody
-	}
-	b, err := readBody(r.Body, kind, optional)
+	optional := mt.entry != nil && mt.entry.route.Request.Optional
+	b, err := readBody(r.Body, mt.ReadsAs(), optional)
 	if err != nil {
 		return nil, err
 	}
