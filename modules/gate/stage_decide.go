@@ -214,6 +214,7 @@ func hygiene(x *exchange) step {
 		delete(h, name)
 	}
 	x.d.Forbidden.StripHeaders(h)
+	x.r.Trailer = nil // they come when nobody looks any more
 	x.r.URL.RawQuery = x.d.Forbidden.StripQuery(x.r.URL.RawQuery)
 	if p := x.d.Plan(); !p.Pass {
 		for _, name := range []string{"callback", "jsonp"} { // leak L31

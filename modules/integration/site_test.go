@@ -291,6 +291,7 @@ type seen struct {
 	Method, URI, Host string
 	Header            http.Header
 	Body              []byte
+	Trailer           http.Header
 }
 
 // recorder is a CRM that remembers what it got and answers {"ok":true}.
@@ -302,7 +303,7 @@ type recorder struct {
 func (c *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	c.mu.Lock()
-	c.got = append(c.got, seen{r.Method, r.RequestURI, r.Host, r.Header.Clone(), body})
+	c.got = append(c.got, seen{r.Method, r.RequestURI, r.Host, r.Header.Clone(), body, r.Trailer.Clone()})
 	c.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"ok":true}`)

@@ -444,3 +444,31 @@ func TestBodiesAreReadAsTheyWereJudged(t *testing.T) {
 		}
 	}
 }
+
+// TestTrailersStayAtTheGate: what comes behind a body nobody read says nothing to the
+// CRM; there are servers that take it for more of the header.
+func TestTrailersStayAtTheGate(t *testing.T) {
+	d, crm := bridged(t)
+	cookie := d.signedIn(t, "boss@acme.test").cookie(t, "__Host-crmgate")
+	addr := strings.TrimPrefix(d.Gateway, "https://")
+	for _, path := range []string{"/mobile/v1/recordings", "/api/Authentication/Signout", "/v2/LeadManagement.svc/Leads.Get", "/nowhere"} {
+		crm.take()
+		conn, err := tls.Dial("tcp", strings.Replace(addr, "localhost", "127.0.0.1", 1), &tls.Config{RootCAs: d.pool, ServerName: "localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nCookie: __Host-crmgate=%s\r\nSec-Fetch-Site: same-origin\r\nTrailer: X-Lsq-AccessKey, X-Remote-User\r\n"+
+			"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\nX-Lsq-AccessKey: somebody\r\nX-Remote-User: somebody\r\nX-Remote-Role: somebody\r\n\r\n", path, addr, cookie)
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+		got := crm.take()
+		if len(got) != 1 || string(got[0].Body) != "{}" {
+			t.Errorf("%s: the CRM got %+v", path, got)
+			continue
+		}
+		if len(got[0].Trailer) > 0 || got[0].Header.Get("Trailer") != "" {
+			t.Errorf("%s: the CRM got the trailers %v", path, got[0].Trailer)
+		}
+	}
+}
