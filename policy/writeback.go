@@ -19,6 +19,9 @@ import (
 //	anything else                forwarded if it may     refused
 //	                             be filled in
 //
+// Years, rounded amounts and tokens that a mask makes are not told from others when
+// the field is empty.
+//
 // The true value is refused like any other: whoever could tell it from a wrong one
 // by the answer could guess. So is every text that replaces one with fields of its
 // own, by somebody who does not see all fields as they are: which of them were
@@ -51,7 +54,7 @@ func (p *Pending) value(n *need, u *resource.FieldUse, out *Settled) verdict {
 		case !certain:
 			return deny(FieldDenied, "%s: %s.%s may be there under another name", n.op.ID, n.entity.Name, name)
 		case now.Empty() && given.Empty():
-		case now.Empty() && looksMasked(shown, given):
+		case now.Empty() && looksMasked(p.set.maskFor(shown), given):
 			return deny(FieldDenied, "%s: a mask is written into %s.%s, which is empty", n.op.ID, n.entity.Name, name)
 		case now.Empty():
 			if !n.rights.mayFill(n.entity.Name, u, shown) {
@@ -178,7 +181,8 @@ func rendered(t *plan.Treatment, m *mask.Func, now, given resource.Value, secret
 	return given.Kind == 'n'
 }
 
-// looksMasked says whether given is the text that stands for every hidden value.
-func looksMasked(t *plan.Treatment, given resource.Value) bool {
-	return t.Effect == plan.Mask && given.Kind == '"' && given.Text == mask.FullText
+// looksMasked says whether given is what some value is shown as: the present one is
+// nothing, so it was another that has gone since.
+func looksMasked(m *mask.Func, given resource.Value) bool {
+	return given.Kind == '"' && (mask.Marks([]byte(given.Text)) > 0 || given.Text == m.Full())
 }

@@ -54,6 +54,9 @@ func TestWriteBack(t *testing.T) {
 		"the other of two names has one":    {`{"Mobile":"+911234567890"}`, map[string]resource.Value{"Phone": full}, FieldDenied, ""},
 		"the other has one, this is empty":  {`{"Mobile":"+911234567890"}`, map[string]resource.Value{"Phone": full, "Mobile": null}, Allowed, ""},
 		"a mask where nothing is":           {`{"Phone":"XXXXXXXX"}`, map[string]resource.Value{"Phone": text("")}, FieldDenied, ""},
+		"the mask of what was there":        {`{"Phone":"+91XXXXXX3210"}`, map[string]resource.Value{"Phone": null}, FieldDenied, ""},
+		"a masked text where nothing is":    {`{"Notes":"call XXXXXXXX"}`, map[string]resource.Value{"Notes": null}, FieldDenied, ""},
+		"a text where nothing is":           {`{"Notes":"call back"}`, map[string]resource.Value{"Notes": null}, Allowed, ""},
 		"nothing where nothing is":          {`{"Phone":""}`, map[string]resource.Value{"Phone": null}, Allowed, ""},
 		"not to be filled in":               {`{"EmailAddress":"a@b.test"}`, map[string]resource.Value{"EmailAddress": null}, FieldDenied, ""},
 		"its mask comes back all the same":  {`{"EmailAddress":"XXXXXX@b.test","FirstName":"x"}`, map[string]resource.Value{"EmailAddress": text("ada@b.test")}, Allowed, `{"FirstName":"x"}`},
@@ -102,6 +105,21 @@ func TestWriteBack(t *testing.T) {
 				t.Errorf("sent is %q, want %q: a mask is stored, or something else is lost", body, c.body)
 			}
 		})
+	}
+}
+
+// A mask in words of the map's own is known for one, too.
+func TestWriteBackOfAMaskInOwnWords(t *testing.T) {
+	m, err := resource.Parse("small.yaml", []byte(strings.Replace(smallMapText(t), "mask: {fn: phone, keep_last: 4}", "mask: {fn: full, text: not for you}", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compileSrc(t, m, writebackPolicy)
+	for send, want := range map[string]Reason{`{"Phone":"not for you"}`: FieldDenied, `{"Phone":"+911234567890"}`: Allowed} {
+		now := map[string]resource.Value{"ProspectID": {Kind: '"', Text: "7"}, "Phone": {Kind: 'n'}}
+		if got := answer(t, s, m, "sales_manager", "POST /leads/7 "+send, now); got.Reason != want {
+			t.Errorf("%s: %s (%s), want %s", send, got.Reason, got.Detail, want)
+		}
 	}
 }
 

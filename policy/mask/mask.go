@@ -128,8 +128,11 @@ func (f *Func) AppendNumber(dst, raw []byte) []byte {
 	return append(dst, "null"...)
 }
 
+// Full returns the text that stands for a value of which nothing is shown.
+func (f *Func) Full() string { return string(f.appendFull(nil)) }
+
 func (f *Func) appendFull(dst []byte) []byte {
-	if f.text != "" {
+	if f != nil && f.text != "" {
 		return append(dst, f.text...)
 	}
 	return append(dst, FullText...)
