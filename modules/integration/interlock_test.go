@@ -61,6 +61,10 @@ func TestInterlock(t *testing.T) {
 	if a := d.signedIn(t, "ravi@acme.test").get("/app/api/ping"); a.Header.Get("X-Boss") != "" || a.Header.Get("X-Ravi") != "app.ping" {
 		t.Errorf("matchers and placeholders after the gate: X-Boss %q, X-Ravi %q", a.Header.Get("X-Boss"), a.Header.Get("X-Ravi"))
 	}
+	// Whether he may write it, the lead as it is now decides; who he is stands.
+	if a := d.signedIn(t, "ravi@acme.test").post("/app/api/leads/7", `{"FirstName":"x"}`); a.StatusCode != http.StatusNotFound || a.Header.Get("X-Ravi") != "app.lead_update" {
+		t.Errorf("matchers after the gate, before a read: %s, X-Ravi %q", a.Status, a.Header.Get("X-Ravi"))
+	}
 	clients()
 	for _, change := range []string{"method", "path", "query"} {
 		a := b.get("/app/api/me", "X-Change", change)

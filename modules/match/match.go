@@ -42,7 +42,7 @@ func (m Role) Validate() error { return notEmpty(m, "crmgate_role") }
 // MatchWithError says whether the request's person has one of the roles.
 func (m Role) MatchWithError(r *http.Request) (bool, error) {
 	d := crmgate.DecisionFrom(r.Context())
-	return d != nil && d.Allow && d.Principal != nil && d.Principal.Role != "" && slices.Contains(m, d.Principal.Role), nil
+	return handedOn(d) && d.Principal != nil && d.Principal.Role != "" && slices.Contains(m, d.Principal.Role), nil
 }
 
 // User matches requests the gate let through for one of the people, by e-mail
@@ -65,10 +65,17 @@ func (m User) Validate() error { return notEmpty(m, "crmgate_user") }
 // MatchWithError says whether the request's person is one of the people.
 func (m User) MatchWithError(r *http.Request) (bool, error) {
 	d := crmgate.DecisionFrom(r.Context())
-	if d == nil || !d.Allow || d.Principal == nil || d.Principal.ID == "" {
+	if !handedOn(d) || d.Principal == nil || d.Principal.ID == "" {
 		return false, nil
 	}
 	return slices.Contains(m, d.Principal.ID) || slices.Contains(m, d.Principal.Email), nil
+}
+
+// handedOn says whether the gate let a request through to the rest of the route. What
+// depends on records as they are now is among it until the transport has read them: who
+// asks is known, and the way it goes must be that of the person's other requests.
+func handedOn(d *crmgate.Decision) bool {
+	return d != nil && (d.Allow || d.Pending != nil && d.Settled == nil)
 }
 
 // arguments appends the arguments of every line of the matcher.

@@ -21,6 +21,10 @@ func TestMatchers(t *testing.T) {
 		d.Allow = allow
 		return d
 	}
+	reads := let(asha, false)
+	reads.Pending = new(policy.Pending)
+	settled := let(asha, false)
+	settled.Pending, settled.Settled = reads.Pending, &policy.Settled{Reason: policy.RowDenied}
 	for _, c := range []struct {
 		name       string
 		decision   *crmgate.Decision
@@ -31,6 +35,8 @@ func TestMatchers(t *testing.T) {
 		{"nobody", let(&policy.Principal{Kind: policy.Nobody}, true), false, false},
 		{"no principal", let(nil, true), false, false},
 		{"asha", let(asha, true), true, true},
+		{"asha, before records are read", reads, true, true},
+		{"asha, refused by what was read", settled, false, false},
 		{"asha by her id alone", let(&policy.Principal{Kind: policy.APIKey, ID: "p1", Role: "sales_user"}, true), true, true},
 		{"another of the role", let(&policy.Principal{ID: "p2", Email: "ravi@acme.test", Role: "sales_user"}, true), true, false},
 		{"another role", let(&policy.Principal{ID: "p3", Email: "boss@acme.test", Role: "administrator"}, true), false, false},
