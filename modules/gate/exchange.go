@@ -105,8 +105,9 @@ var stages = []stage{
 
 // refuse answers the request and ends it.
 func (x *exchange) refuse(reason policy.Reason, detail string) step {
-	x.d.Allow, x.d.Reason, x.d.Detail = false, reason, detail
+	x.d.Allow, x.d.Reason, x.d.Detail, x.d.Pending = false, reason, detail, nil
 	x.d.Facts.Status = reason.Status()
+	x.placeholders()
 	x.app.Refuse(x.w, x.r, x.d, reason)
 	return stop
 }
@@ -151,15 +152,20 @@ type liveEnded string
 // Error says why the connection was cut.
 func (e liveEnded) Error() string { return "connection ended: " + string(e) }
 
-// finish writes metrics, placeholders and the audit record.
-func (x *exchange) finish() {
-	decision, reason := "deny", x.d.Reason
-	if x.d.Allow {
-		decision = "allow"
-		if x.d.Facts.Reason != "" {
-			decision, reason = "deny", x.d.Facts.Reason
-		}
+// outcome is what was decided so far.
+func (x *exchange) outcome() (decision string, reason policy.Reason) {
+	switch {
+	case !x.d.Allow:
+		return "deny", x.d.Reason
+	case x.d.Facts.Reason != "":
+		return "deny", x.d.Facts.Reason
 	}
+	return "allow", x.d.Reason
+}
+
+// finish writes metrics and the audit record.
+func (x *exchange) finish() {
+	decision, reason := x.outcome()
 	x.app.Metrics().Request(decision, string(reason))
 	took := time.Since(x.start)
 	x.app.Metrics().Duration(took)

@@ -272,9 +272,14 @@ func (x *exchange) placeholder(key string) (any, bool) {
 			return op.ID, true
 		}
 	case "http.crmgate.decision":
-		return "allow", true
+		if x.d.Pending != nil && x.d.Settled == nil {
+			return "allow", true // for now: the transport reads the record, and decides
+		}
+		decision, _ := x.outcome()
+		return decision, true
 	case "http.crmgate.reason":
-		return string(x.d.Reason), true
+		_, reason := x.outcome()
+		return string(reason), true
 	case "http.crmgate.request_id":
 		return x.d.RequestID, true
 	}

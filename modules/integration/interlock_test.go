@@ -14,6 +14,7 @@ import (
 func TestInterlock(t *testing.T) {
 	crm := new(recorder)
 	s := &setup{crm: serve(t, crm), body: `route {
+		header >X-Decision "{http.crmgate.decision} {http.crmgate.reason} {http.auth.user.email}"
 		crmgate
 		@boss crmgate_role administrator
 		header @boss X-Boss {http.auth.user.email}
@@ -62,8 +63,15 @@ func TestInterlock(t *testing.T) {
 		t.Errorf("matchers and placeholders after the gate: X-Boss %q, X-Ravi %q", a.Header.Get("X-Boss"), a.Header.Get("X-Ravi"))
 	}
 	// Whether he may write it, the lead as it is now decides; who he is stands.
-	if a := d.signedIn(t, "ravi@acme.test").post("/app/api/leads/7", `{"FirstName":"x"}`); a.StatusCode != http.StatusNotFound || a.Header.Get("X-Ravi") != "app.lead_update" {
-		t.Errorf("matchers after the gate, before a read: %s, X-Ravi %q", a.Status, a.Header.Get("X-Ravi"))
+	if a := d.signedIn(t, "ravi@acme.test").post("/app/api/leads/7", `{"FirstName":"x"}`); a.StatusCode != http.StatusNotFound || a.Header.Get("X-Ravi") != "app.lead_update" || a.Header.Get("X-Decision") != "deny row_denied ravi@acme.test" {
+		t.Errorf("after the gate, before a read: %s, X-Ravi %q, X-Decision %q", a.Status, a.Header.Get("X-Ravi"), a.Header.Get("X-Decision"))
+	}
+	for path, want := range map[string]string{
+		"/app/api/ping": "allow allowed ravi@acme.test", "/nowhere": "deny unmapped ravi@acme.test",
+	} {
+		if a := d.signedIn(t, "ravi@acme.test").get(path); a.Header.Get("X-Decision") != want {
+			t.Errorf("%s: %s, and the placeholders say %q, want %q", path, a.Status, a.Header.Get("X-Decision"), want)
+		}
 	}
 	clients()
 	for _, change := range []string{"method", "path", "query"} {
