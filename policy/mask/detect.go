@@ -3,7 +3,11 @@
 
 package mask
 
-import "bytes"
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+)
 
 // span is a stretch of text, end exclusive.
 type span struct{ start, end int }
@@ -19,8 +23,8 @@ type span struct{ start, end int }
 //     their check digit; other such runs are ids and stay;
 //   - more than 15 digits in several groups: several numbers side by side.
 //
-// A run that touches a letter or an underscore is taken for part of a name
-// unless it has ten digits. Digits and separators of other scripts count.
+// A run that touches a letter, of whatever script, or an underscore is taken for part
+// of a name unless it has ten digits. Digits and separators of other scripts count.
 // Dates, dotted addresses, decimals with a short part and GUIDs stay.
 //
 // Text with markup is read a second time without its tags and with its
@@ -96,14 +100,41 @@ func isLocal(c byte) bool {
 // isWord reports whether c belongs to a word; bytes of other scripts do.
 func isWord(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 
+// startsWord reports whether text begins with what belongs to a word: a letter, a digit
+// or a mark of whatever script. Quotes, dashes, blanks and emoji of Unicode do not, or a
+// number would hide behind the no-break space in front of it.
+func startsWord(text []byte) bool {
+	if len(text) == 0 || text[0] < utf8.RuneSelf {
+		return len(text) > 0 && isWord(text[0])
+	}
+	r, _ := utf8.DecodeRune(text)
+	return inWord(r)
+}
+
+// endsWord is startsWord for the end of text.
+func endsWord(text []byte) bool {
+	n := len(text)
+	if n == 0 || text[n-1] < utf8.RuneSelf {
+		return n > 0 && isWord(text[n-1])
+	}
+	r, _ := utf8.DecodeLastRune(text)
+	return inWord(r)
+}
+
+// inWord is for characters beyond ASCII. What only says how the one before it looks, as
+// behind a telephone that is an emoji, is no mark of a word.
+func inWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) && !unicode.Is(unicode.Variation_Selector, r)
+}
+
 // addPANs adds the Indian permanent account numbers of text: five letters, the
 // fourth of which is a holder type, four digits, a letter.
 func addPANs(out []span, text []byte) []span {
 	for i := 0; i+10 <= len(text); i++ {
-		if (i > 0 && isWord(text[i-1])) || !isLetter(text[i]) {
+		if !isLetter(text[i]) || endsWord(text[:i]) {
 			continue
 		}
-		if isPAN(text[i:i+10]) && (i+10 == len(text) || !isWord(text[i+10])) {
+		if isPAN(text[i:i+10]) && !startsWord(text[i+10:]) {
 			out = append(out, span{i, i + 10})
 			i += 9
 		}

@@ -36,6 +36,14 @@ func TestDetect(t *testing.T) {
 		"ABCPE1234F":                           x,
 		"on 2024-05-17 98765 43210":            "on 2024-05-17 " + x,
 		"9876543210 2024-05-17":                x + " 2024-05-17",
+		"SSN:\u00a0078-05-1120":                "SSN:\u00a0" + x,
+		"“078-05-1120”":                        "“" + x + "”",
+		"«98765432»":                           "«" + x + "»",
+		"tel：98765432。":                        "tel：" + x + "。",
+		"☎\ufe0f98765432":                      "☎\ufe0f" + x,
+		"•\u200e98765432\u200e":                "•\u200e" + x + "\u200e",
+		"PAN:\u00a0ABCPE1234F":                 "PAN:\u00a0" + x,
+		"“ABCPE1234F”, “ABCPE1234F”":           "“" + x + "”, “" + x + "”",
 	} {
 		got, n := Detect([]byte("pre"), []byte(in))
 		if string(got) != "pre"+want || n == 0 {
@@ -54,7 +62,8 @@ func TestDetectLeavesAlone(t *testing.T) {
 		"3f2504e0-4f89-11d3-9a0c-0305e82c3301", "12345678-1234-1234-1234-123456789012",
 		"192.168.100.100", "12.97159870", "1234567.89", "1,234,567,890", "mx_Custom_12345678", "OT_12003",
 		"1234567", "9007199254740993", "12345678901234567890123", "@home", "a@b", "50% @ 10", "ABCXE1234F", "XXXXXXXX",
-		"+91XXXXXX3210", "XXXXXX@example",
+		"+91XXXXXX3210", "XXXXXX@example", "№\u00a03f2504e0-4f89-11d3-9a0c-0305e82c3301", "“2024-05-17 10:11:12”",
+		"номер98765432", "मोबाइल98765432", "98765432号",
 	} {
 		if got, n := Detect(nil, []byte(in)); n != 0 || string(got) != in {
 			t.Errorf("Detect(%q) = %q: harmless text is destroyed", in, got)

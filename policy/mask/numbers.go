@@ -64,7 +64,7 @@ func addRuns(out []span, text []byte, all bool) []span {
 // readRun reads the run of digits that starts at i.
 func readRun(text []byte, i int, buf []byte) run {
 	r := run{span: span{i, i}, digits: buf, groups: 1}
-	r.word = i > 0 && (isWord(text[i-1]) || text[i-1] == '_')
+	r.word = i > 0 && (endsWord(text[:i]) || text[i-1] == '_')
 	for {
 		d, w := digitAt(text, i)
 		if w > 0 {
@@ -97,7 +97,7 @@ func readRun(text []byte, i int, buf []byte) run {
 		r.groups++
 		r.last = 0
 	}
-	r.word = r.word || r.end < len(text) && (isWord(text[r.end]) || text[r.end] == '_')
+	r.word = r.word || r.end < len(text) && (startsWord(text[r.end:]) || text[r.end] == '_')
 	return r
 }
 
@@ -161,7 +161,7 @@ func gapLen(text []byte, i int) int {
 
 // plainDate returns the length of a date at i that no further digit touches.
 func plainDate(text []byte, i int) int {
-	if i > 0 && isWord(text[i-1]) || i >= len(text) {
+	if i >= len(text) || endsWord(text[:i]) {
 		return 0
 	}
 	n := dateLen(text[i:])
@@ -174,7 +174,7 @@ func plainDate(text []byte, i int) int {
 // guidLen returns the length of a GUID at i, 0 for none.
 func guidLen(text []byte, i int) int {
 	const n = 36
-	if i+n > len(text) || i > 0 && isWord(text[i-1]) || i+n < len(text) && isWord(text[i+n]) {
+	if i+n > len(text) || endsWord(text[:i]) || startsWord(text[i+n:]) {
 		return 0
 	}
 	for k := range n {
