@@ -146,8 +146,8 @@ func gapLen(text []byte, i int) int {
 		r, w := utf8.DecodeRune(text[i:])
 		switch {
 		case r == ' ' || r == '-' || r == '.' || r == '/' || r == '(' || r == ')' || r == '\u00b7':
-		case r == '\u00a0' || r == '\u202f' || r == '\ufeff' || r == '\u2212' || r == '\uff0d':
-		case '\u2000' <= r && r <= '\u2015':
+		case r == '\u00a0' || r == '\u00ad' || r == '\ufeff' || r == '\u2212' || r == '\uff0d':
+		case '\u2000' <= r && r <= '\u2015' || '\u202a' <= r && r <= '\u202f' || '\u2060' <= r && r <= '\u206f':
 		default:
 			return 0
 		}
