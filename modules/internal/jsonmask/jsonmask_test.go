@@ -146,6 +146,7 @@ func TestRefuses(t *testing.T) {
 		{"duplicate name in an escape", flat(nil), `[{"a":1,"\u0061":2}]`, syntax},
 		{"duplicate name in a skipped value", flat(nil), `[{"mx_PAN":{"a":1,"a":2}}]`, syntax},
 		{"duplicate name outside of records", &plan.Plan{Fallback: crm}, `{"a":1,"b":{},"a":2}`, syntax},
+		{"duplicate name too long to be learned, with a value between that comes in pieces", &plan.Plan{Fallback: crm}, `{"` + strings.Repeat("n", 80) + `":1,"b":"` + strings.Repeat("v", maxWhole) + `","` + strings.Repeat("n", 80) + `":2}`, syntax},
 		{"two spellings of a masked name", flat(nil), `[{"Phone":"1","phone":"2"}]`, syntax},
 		{"two spellings of a hidden name", flat(nil), `[{"mx_PAN":1,"MXPAN":2}]`, syntax},
 		{"two spellings of the owner", withRows(own), `[{"OwnerId":"u1","ownerid":"u2"}]`, syntax},

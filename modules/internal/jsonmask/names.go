@@ -189,7 +189,7 @@ type shape struct {
 	opener *entry // the name in it
 
 	marked     *uint32 // stamp of the name just read
-	markedRest string  // name just put into rest
+	markedRest string  // the name just read where it was put into rest, else empty
 }
 
 // shapeFor returns the shape of a table at the present depth, ready for an object.
@@ -258,7 +258,7 @@ func (s *shape) mark(w *walker, i int, stamp *uint32) error {
 		return w.syntax(i, "duplicate name")
 	}
 	*stamp = s.object
-	s.marked = stamp
+	s.marked, s.markedRest = stamp, ""
 	return nil
 }
 
