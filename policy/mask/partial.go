@@ -5,6 +5,7 @@ package mask
 
 import (
 	"bytes"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -18,28 +19,57 @@ func shown(n, want int) int {
 	return k
 }
 
+// characters counts the characters of s that tell anything. Blanks with which a CRM
+// fills a column up do not, nor do accents and signs that belong to the letter before
+// them: of four letters with as many blanks or accents all four would be shown.
+func characters(s []byte) int {
+	n := 0
+	for i := 0; i < len(s); {
+		r, w := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, w = utf8.DecodeRune(s[i:])
+		}
+		if tells(r) {
+			n++
+		}
+		i += w
+	}
+	return n
+}
+
+func tells(r rune) bool {
+	if r < utf8.RuneSelf {
+		return ' ' < r && r < 0x7F
+	}
+	return !unicode.IsSpace(r) && !unicode.IsMark(r) && !unicode.Is(unicode.C, r)
+}
+
 func appendLast(dst, s []byte, keep int) []byte {
-	k := shown(utf8.RuneCount(s), keep)
+	k := shown(characters(s), keep)
 	if k == 0 {
 		return append(dst, FullText...)
 	}
 	i := len(s)
-	for range k {
-		_, w := utf8.DecodeLastRune(s[:i])
-		i -= w
+	for k > 0 {
+		r, w := utf8.DecodeLastRune(s[:i])
+		if i -= w; tells(r) {
+			k--
+		}
 	}
 	return append(append(dst, hidden...), s[i:]...)
 }
 
 func appendFirst(dst, s []byte, keep int) []byte {
-	k := shown(utf8.RuneCount(s), keep)
+	k := shown(characters(s), keep)
 	if k == 0 {
 		return append(dst, FullText...)
 	}
 	i := 0
-	for range k {
-		_, w := utf8.DecodeRune(s[i:])
-		i += w
+	for k > 0 {
+		r, w := utf8.DecodeRune(s[i:])
+		if i += w; tells(r) {
+			k--
+		}
 	}
 	return append(append(dst, s[:i]...), hidden...)
 }
