@@ -250,7 +250,7 @@ func (t *tree) matrix(n *plan.Node, rs *resource.RecordSet, entity string) {
 	} else if len(rows) > 0 && rows[len(rows)-1].Kind == resource.Elements {
 		rows = rows[:len(rows)-1]
 	}
-	m := &plan.Matrix{Entity: t.table(entity)}
+	m := &plan.Matrix{Entity: t.table(entity), Set: setName(rs)}
 	if rs.Columns.Request {
 		m.Columns = t.columns
 		t.farColumns(entity)

@@ -104,6 +104,7 @@ type Matrix struct {
 	Columns []string // column names when known from the request
 	At      string   // folded member holding the column names when the answer has them
 	Rows    string   // folded member holding the rows; "" when the value itself is the rows
+	Set     string   // name of the set that its rows count towards, see Plan.MaxRows
 	Entity  *Entity
 }
 

@@ -138,6 +138,9 @@ func (b *builder) node(n *plan.Node, ent *plan.Entity) {
 	}
 	if n.Matrix != nil {
 		b.entity(n.Matrix.Entity)
+		if b.plan.MaxRows > 0 { // otherwise nobody counts its rows
+			b.set(n.Matrix.Set)
+		}
 	}
 	if r := n.Record; r != nil {
 		i := b.set(r.Set)

@@ -238,8 +238,8 @@ func (m *Masker) element(v int, f *frame) (end int, keep, pushed bool, err error
 	e := f.env
 	switch {
 	case f.row:
-		end, err = m.row(v, f.cols, e)
-		return end, true, false, m.unit(v, end, err)
+		end, keep, err = m.rowWithin(v, f.cols, e)
+		return end, keep, false, m.unit(v, end, err)
 	case f.elem != nil:
 		return m.scoped(v, f.elem, e)
 	case m.in[v] == '[':
@@ -255,7 +255,7 @@ func (m *Masker) slot(v int, s slot, f *frame, e env) (end int, keep, pushed boo
 	case s.role == nodeRole:
 		return m.scoped(v, s.node, e)
 	case s.role == columnsRole && m.in[v] == '[':
-		f.cols, err = m.readColumns(v, e)
+		f.cols, err = m.readColumns(v, f.cols.set, e)
 		if err == nil {
 			end, err = m.columnNames(v, f.cols, e)
 		}

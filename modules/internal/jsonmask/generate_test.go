@@ -92,7 +92,7 @@ func (g *generator) node(depth int) *plan.Node {
 	case 1:
 		n.Total = pick(g, "a", "b")
 	case 2:
-		n.Matrix = &plan.Matrix{Columns: pick(g, nil, []string{"Phone", "x", "PAN"}), At: pick(g, "", "name"), Rows: pick(g, "", "value", "value"), Entity: pick(g, nil, g.entity())}
+		n.Matrix = &plan.Matrix{Columns: pick(g, nil, []string{"Phone", "x", "PAN"}), At: pick(g, "", "name"), Rows: pick(g, "", "value", "value"), Set: pick(g, "a", "b"), Entity: pick(g, nil, g.entity())}
 	case 3:
 		n.Pairs = &plan.Pairs{Name: pick(g, []string{"attribute"}, []string{"attribute", "name"}), Value: pick(g, []string{"value"}, []string{"value", "x"})}
 		if depth > 0 {

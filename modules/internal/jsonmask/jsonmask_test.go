@@ -101,6 +101,7 @@ func TestRewrites(t *testing.T) {
 		{"rows by position", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows"}}}, `{"columns":["a","Phone","mx_PAN","b"],"rows":[[1,` + phone + `,"s",2],[1]]}`, `{"columns":["a","Phone","b"],"rows":[[1,"+91XXXXXX3210",2],[1]]}`},
 		{"rows in front of their columns", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows"}}}, `{"rows":[["s","x"]],"columns":["mx_PAN","b"]}`, `{"rows":[["x"]],"columns":["b"]}`},
 		{"columns known from the request", &plan.Plan{Fallback: crm, Root: &plan.Node{Matrix: &plan.Matrix{Columns: []string{"a", "mx_PAN", "Phone"}}}}, `[[1,"s",` + phone + `]]`, `[[1,null,"+91XXXXXX3210"]]`},
+		{"a cap cuts rows by position", &plan.Plan{Fallback: crm, MaxRows: 2, Root: &plan.Node{Matrix: &plan.Matrix{At: "columns", Rows: "rows", Set: "s"}}}, `{"rows":[[1],null,[2],[{"a":[3]},4]],"columns":["a"]}`, `{"rows":[[1],null],"columns":["a"]}`},
 		{"a cap over records within pairs", &plan.Plan{Fallback: crm, MaxRows: 2, Root: nestedPairs}, `{"p":[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2},{"x":3}]}]}`, `{"p":[{"Attribute":"a","sub":[{"x":1}]},{"Attribute":"b","sub":[{"x":2}]}]}`},
 		{"a document in a string of another shape", textOf(lists("", nil)), `{"Doc":"{\"Name\":\"secret\"}"}`, `{"Doc":"XXXXXXXX"}`},
 		{"a single record in a string that is not visible", textOf(one("ownerid", nil)), `{"Doc":"{\"OwnerId\":\"u2\"}"}`, `{"Doc":null}`},
@@ -322,7 +323,13 @@ func TestLargeMatrixStreams(t *testing.T) {
 			t.Fatalf("in chunks of %d: %v, %.80s: a large answer is lost or shows hidden columns", size, err, got)
 		}
 	}
-	_, err := io.ReadAll(New(p, viewer, Limits{}).Reader(strings.NewReader(`{"rows":[` + rows + `],"columns":["mx_PAN","a","Phone"]}`)))
+	p.MaxRows = 2
+	got, err := io.ReadAll(New(p, viewer, Limits{}).Reader(strings.NewReader(`{"columns":["mx_PAN","a","Phone"],"rows":[` + rows + `]}`)))
+	if want := `{"columns":["a","Phone"],"rows":[[1,"XXXXXX3210"],[1,"XXXXXX3210"]]}`; err != nil || string(got) != want {
+		t.Errorf("two rows are let through: %v, %.100s", err, got)
+	}
+	p.MaxRows = 0
+	_, err = io.ReadAll(New(p, viewer, Limits{}).Reader(strings.NewReader(`{"rows":[` + rows + `],"columns":["mx_PAN","a","Phone"]}`)))
 	if _, ok := errors.AsType[*ShapeError](err); !ok {
 		t.Errorf("rows before their columns, too many to hold: %v", err)
 	}

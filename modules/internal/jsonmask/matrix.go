@@ -24,6 +24,7 @@ type columns struct {
 	from, to int
 	fixed    bool
 	known    bool
+	set      int // that rows count towards
 }
 
 // matrix walks rows by position. Columns and rows may come in either order; the
@@ -50,7 +51,7 @@ func (w *walker) matrix(v int, m *plan.Matrix, e env) (int, error) {
 
 // requested are the columns that the request named.
 func (w *walker) requested(m *plan.Matrix, e env) columns {
-	c := columns{from: len(w.cols), fixed: true, known: len(m.Columns) > 0}
+	c := columns{from: len(w.cols), fixed: true, known: len(m.Columns) > 0, set: w.sets[m.Set]}
 	for _, name := range m.Columns {
 		w.column([]byte(name), e)
 	}
@@ -90,7 +91,7 @@ func (w *walker) findColumns(v int, m *plan.Matrix, cols columns, e env) (column
 			return cols, err
 		}
 		if sl.role == columnsRole && w.in[p] != 'n' {
-			return w.readColumns(p, e)
+			return w.readColumns(p, cols.set, e)
 		}
 		if p, err = w.skip(p); err != nil {
 			return cols, err
@@ -110,9 +111,9 @@ func (w *walker) findColumns(v int, m *plan.Matrix, cols columns, e env) (column
 	}
 }
 
-// readColumns reads the list of column names at v.
-func (w *walker) readColumns(v int, e env) (columns, error) {
-	c := columns{from: len(w.cols), known: true}
+// readColumns reads the list of column names at v, of rows that count towards a set.
+func (w *walker) readColumns(v, set int, e env) (columns, error) {
+	c := columns{from: len(w.cols), known: true, set: set}
 	if w.in[v] != '[' {
 		return c, w.unlike(v, "a list of columns was declared")
 	}
@@ -171,9 +172,26 @@ func (w *walker) rows(v int, cols columns, e env) (int, error) {
 		return v, w.shape(v, "rows without names of columns")
 	}
 	return w.array(v, e, func(w *walker, v int, e env) (int, bool, error) {
-		end, err := w.row(v, cols, e)
-		return end, true, err
+		return w.rowWithin(v, cols, e)
 	})
+}
+
+// rowWithin walks one row, or leaves it out where the plan lets no further one through.
+func (w *walker) rowWithin(v int, cols columns, e env) (end int, keep bool, err error) {
+	if w.plan.MaxRows <= 0 {
+		end, err = w.row(v, cols, e)
+		return end, true, err
+	}
+	if w.capped(cols.set) {
+		if end, err = w.skip(v); err == nil {
+			w.drops++
+		}
+		return end, false, err
+	}
+	if end, err = w.row(v, cols, e); err == nil {
+		w.count(cols.set)
+	}
+	return end, true, err
 }
 
 // row walks one row. More values than columns are refused: nobody knows what

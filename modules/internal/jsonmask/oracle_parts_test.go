@@ -133,6 +133,16 @@ func (o *oracle) matrix(t *tree, m *plan.Matrix, w where) (*tree, error) {
 			return nil, errOracleShape
 		}
 		return o.each(t, func(r *tree) (*tree, bool, error) {
+			if kept := 0; o.p.MaxRows > 0 {
+				for _, c := range o.counts {
+					kept += c[m.Set]
+				}
+				if kept >= o.p.MaxRows {
+					o.drops++
+					return nil, false, nil
+				}
+				o.counts[len(o.counts)-1][m.Set]++
+			}
 			if r.kind == 'n' {
 				return r, true, nil
 			}
