@@ -22,6 +22,7 @@ type tree struct {
 	route   *resource.Route          //
 	columns []string                 // of the request
 	part    bool                     // the answer is a part of another
+	nested  int                      // records around what is compiled now
 	scoped  bool                     // false for what describes the caller or the schema: no rows, no view cell
 	primary bool                     // the operation's entity is one of accounts: which group right counts
 	records map[recordKey]*plan.Node // records that nest in themselves are one node
@@ -153,6 +154,7 @@ func (t *tree) record(rs *resource.RecordSet, entity string, inside bool) *plan.
 		return n
 	}
 	rec := &plan.Record{Entity: t.table(entity), Set: setName(rs), Scalar: rs.Style == resource.IDRecord}
+	rec.Free = t.nested > 0 && entity != t.entity // a cap is one of the operation's entity
 	n := &plan.Node{Record: rec}
 	t.records[key] = n
 	rec.Rows = t.rowsOf(rs, entity, inside)
@@ -179,6 +181,8 @@ func (t *tree) record(rs *resource.RecordSet, entity string, inside bool) *plan.
 	if e := t.set.crm.Entities[entity]; e != nil {
 		inner = append(inner, e.Nested...)
 	}
+	t.nested++
+	defer func() { t.nested-- }()
 	for _, nested := range inner {
 		if len(nested.At.Steps) == 0 {
 			t.opaque(entity, "a record that is two records at once")

@@ -88,6 +88,7 @@ type Record struct {
 	Rows   *Rows            // nil: every record is visible
 	Nested map[string]*Node // members that are not plain fields, by folded name
 	Scalar bool             // the value is not an object but the id itself
+	Free   bool             // Plan.MaxRows does not count it: it belongs to a record that is counted
 }
 
 // Pairs describes name/value lists such as {"Attribute":"Phone","Value":"..."},

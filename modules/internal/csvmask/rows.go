@@ -194,7 +194,7 @@ func (m *Masker) visible(line []byte) bool {
 			o.Keep(c.need, text)
 		}
 	}
-	return m.judge.Visible(rows, o)
+	return m.judge.Visible(rows, o, false)
 }
 
 // write appends the row at hand. Names stay, apart from those of hidden columns;

@@ -52,6 +52,7 @@ type Masker struct {
 	err   error
 	n     int // frames
 	stats jsonmask.Stats
+	count int    // records that the plan's cap counts
 	text  []byte // scratch
 
 	// Clean is what upstream does to the header of a whole answer, for those of
@@ -109,6 +110,7 @@ func (m *Masker) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 	}
 	m.src, m.in, m.out, m.text, m.seen, m.sent = nil, shed(m.in), shed(m.out), shed(m.text), 0, 0
 	m.final, m.first, m.err, m.n = false, true, nil, 0
+	m.count = 0
 	m.stats = jsonmask.Stats{Masked: map[string]int{}, Hidden: map[string]int{}}
 }
 
@@ -223,7 +225,7 @@ func (m *Masker) fill() error {
 // document appends the rewritten form of a document to dst. keep is false for
 // one that the viewer may not see.
 func (m *Masker) document(dst, doc []byte) (out []byte, keep bool, err error) {
-	if m.plan.MaxRows > 0 && m.stats.Kept >= m.plan.MaxRows {
+	if m.plan.MaxRows > 0 && m.count >= m.plan.MaxRows {
 		m.stats.Dropped++
 		return dst, false, nil
 	}
@@ -249,6 +251,7 @@ func (m *Masker) by(with *jsonmask.Masker, dst, doc []byte) (out []byte, keep bo
 		m.stats.Hidden[name] += n
 	}
 	m.stats.Kept += s.Kept
+	m.count += with.Counted()
 	m.stats.Dropped += s.Dropped
 	m.stats.Unclear += s.Unclear
 	return out, true, nil

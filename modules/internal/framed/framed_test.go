@@ -185,6 +185,11 @@ func TestLimits(t *testing.T) {
 	if err != nil || strings.Count(got, "\n") != 2 || s.Kept != 2 || s.Dropped != 3 {
 		t.Errorf("with a cap of 2 records: %q, %+v, %v", got, s, err)
 	}
+	p.Root.Record.Nested = map[string]*plan.Node{"tasks": {Elements: &plan.Node{Record: &plan.Record{Entity: p.Fallback, Set: "tasks", Free: true}}}}
+	busy := `{"owner":"u1","tasks":[{"id":1},{"id":2},{"id":3}]}` + "\n"
+	if got, s, err := run(p, strings.Repeat(busy, 5), nil); err != nil || got != busy+busy || s.Kept != 8 {
+		t.Errorf("with a cap of 2 leads: %q, %+v, %v: leads lose tasks, or there are fewer", got, s, err)
+	}
 }
 
 func TestStats(t *testing.T) {

@@ -44,5 +44,6 @@ func (w *walker) adopt(v, end int, c *walker) {
 	w.overhear(v, end, c)
 	w.events = append(w.events, c.events...)
 	w.kept += c.kept
+	w.free += c.free
 	w.drops += c.drops
 }

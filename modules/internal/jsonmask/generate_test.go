@@ -101,7 +101,7 @@ func (g *generator) node(depth int) *plan.Node {
 	case 4:
 		n.Fields = true
 	case 5, 6:
-		n.Record = &plan.Record{Entity: pick(g, nil, g.entity()), Set: pick(g, "a", "b"), Rows: g.rows(), Scalar: g.IntN(6) == 0}
+		n.Record = &plan.Record{Entity: pick(g, nil, g.entity()), Set: pick(g, "a", "b"), Rows: g.rows(), Scalar: g.IntN(6) == 0, Free: g.IntN(5) == 0}
 		for range g.IntN(3) {
 			if n.Record.Nested == nil {
 				n.Record.Nested = map[string]*plan.Node{}

@@ -339,6 +339,10 @@ func (m *Masker) Stats() Stats {
 	return s
 }
 
+// Counted returns how many of the records let through so far count towards the plan's
+// cap, see plan.Record.Free.
+func (m *Masker) Counted() int { return m.kept - m.free }
+
 // Append appends the rewritten form of a whole body to dst, as Reader would
 // give it; with an error dst comes back as it was.
 func (m *Masker) Append(dst, body []byte) ([]byte, error) {

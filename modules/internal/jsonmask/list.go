@@ -74,7 +74,9 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 		m.closeScope(visible)
 		if visible {
 			m.count(l.set)
-			m.kept++
+			if m.kept++; l.rec.Free {
+				m.free++
+			}
 			f.kept++
 		} else {
 			m.back(mark)
@@ -88,7 +90,7 @@ func (m *Masker) records(f *frame) (went bool, err error) {
 			mark = m.mark()
 			continue
 		}
-		mark.out, mark.from, mark.kept, mark.drops = len(m.out), m.from, m.kept, m.drops
+		mark.out, mark.from, mark.kept, mark.drops, mark.free = len(m.out), m.from, m.kept, m.drops, m.free
 		mark.events, mark.totals = len(m.events), len(m.totals)
 	}
 	m.commit()

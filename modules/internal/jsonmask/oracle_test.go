@@ -270,7 +270,7 @@ func (o *oracle) record(t *tree, r *plan.Record, w where) (*tree, bool, error) {
 	}
 	rows := r.Rows
 	blind := filtered(rows) && (rows.Scope == plan.None || o.v == nil || len(rows.Owner) == 0)
-	if blind || o.p.MaxRows > 0 && kept >= o.p.MaxRows {
+	if blind || !r.Free && o.p.MaxRows > 0 && kept >= o.p.MaxRows {
 		return o.dropped(r, w)
 	}
 	heard := len(o.heard.secrets)

@@ -69,7 +69,7 @@ func (w *walker) record(v int, r *plan.Record, e env) (end int, keep bool, err e
 		return end, true, err
 	}
 	set := w.sets[r.Set]
-	if w.hiddenFromAll(r.Rows) || w.capped(set) {
+	if w.hiddenFromAll(r.Rows) || !r.Free && w.capped(set) {
 		if end, err = w.skip(v); err != nil {
 			return end, false, err
 		}
@@ -98,7 +98,9 @@ func (w *walker) record(v int, r *plan.Record, e env) (end int, keep bool, err e
 	}
 	w.closeScope(true)
 	w.count(set)
-	w.kept++
+	if w.kept++; r.Free {
+		w.free++
+	}
 	if e.single && filtered(r.Rows) {
 		w.wait = false
 	}
@@ -281,15 +283,15 @@ func (w *walker) keepValue(v int, need uint8) error {
 
 // mark is a state of the walker that it can go back to.
 type mark struct {
-	out, from, depth, events, kept, drops int
-	recs, pairs, cols, counts, totals     int
-	vals, origs, apart, views, notes      int
-	wait                                  bool
+	out, from, depth, events, kept, drops, free int
+	recs, pairs, cols, counts, totals           int
+	vals, origs, apart, views, notes            int
+	wait                                        bool
 }
 
 func (w *walker) mark() mark {
 	return mark{
-		len(w.out), w.from, w.depth, len(w.events), w.kept, w.drops,
+		len(w.out), w.from, w.depth, len(w.events), w.kept, w.drops, w.free,
 		len(w.recs), len(w.pairs), len(w.cols), len(w.counts), len(w.totals), len(w.vals), len(w.origs), len(w.apart), len(w.views), len(w.notes), w.wait,
 	}
 }
@@ -299,7 +301,7 @@ func (w *walker) back(m mark) {
 	clear(w.apart[m.apart:])
 	clear(w.views[m.views:])
 	w.out, w.from, w.depth = w.out[:m.out], m.from, m.depth
-	w.events, w.kept, w.drops = w.events[:m.events], m.kept, m.drops
+	w.events, w.kept, w.drops, w.free = w.events[:m.events], m.kept, m.drops, m.free
 	w.recs, w.pairs, w.cols = w.recs[:m.recs], w.pairs[:m.pairs], w.cols[:m.cols]
 	w.counts, w.totals, w.wait = w.counts[:m.counts], w.totals[:m.totals], m.wait
 	w.vals, w.origs, w.apart, w.views = w.vals[:m.vals], w.origs[:m.origs], w.apart[:m.apart], w.views[:m.views]

@@ -29,6 +29,7 @@ type walker struct {
 	learned int // entries of them all
 	events  []event
 	kept    int
+	free    int // of them: those that no cap counts
 	drops   int
 	recs    []owner           // enclosing records, innermost last
 	vals    []fieldValue      // of the enclosing records, for their conditions
@@ -323,7 +324,7 @@ func (w *walker) child() *walker {
 	c := w.inner
 	c.config, c.viewer, c.lim = w.config, w.viewer, w.lim
 	c.out, c.from, c.depth = c.out[:0], 0, 0
-	c.events, c.kept, c.drops = c.events[:0], 0, 0
+	c.events, c.kept, c.drops, c.free = c.events[:0], 0, 0, 0
 	c.recs, c.pairs, c.cols, c.totals = c.recs[:0], c.pairs[:0], c.cols[:0], c.totals[:0]
 	c.counts, c.wait, c.vals = c.counts[:0], false, c.vals[:0]
 	c.echoing, c.armed, c.known = w.echoing, w.armed, w.known

@@ -83,10 +83,13 @@ func (o *Owner) Unread(need int) {
 	}
 }
 
-// Visible judges a record and counts it.
-func (j *Judge) Visible(rows *plan.Rows, o Owner) bool {
-	if j.sees(rows, o) && (j.Plan.MaxRows <= 0 || j.kept < j.Plan.MaxRows) {
-		j.kept++
+// Visible judges a record and counts it. One that is free counts towards no cap, see
+// plan.Record.
+func (j *Judge) Visible(rows *plan.Rows, o Owner, free bool) bool {
+	if j.sees(rows, o) && (free || j.Plan.MaxRows <= 0 || j.kept-j.free < j.Plan.MaxRows) {
+		if j.kept++; free {
+			j.free++
+		}
 		return true
 	}
 	j.dropped++

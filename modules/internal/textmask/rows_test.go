@@ -69,11 +69,11 @@ func TestVisibleUnderConditions(t *testing.T) {
 				j.Name(&o, c.rows, []byte(c.values[i]))
 			}
 		}
-		if got := j.Visible(c.rows, o); got != c.want || j.Stats().Unclear != c.unclear {
+		if got := j.Visible(c.rows, o, false); got != c.want || j.Stats().Unclear != c.unclear {
 			t.Errorf("%s: seen: %v, want %v; %d unclear, want %d", c.name, got, c.want, j.Stats().Unclear, c.unclear)
 		}
 		j.Viewer = nil
-		if j.Visible(c.rows, o) {
+		if j.Visible(c.rows, o, false) {
 			t.Errorf("%s: nobody sees it", c.name)
 		}
 	}

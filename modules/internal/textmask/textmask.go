@@ -27,6 +27,7 @@ type Judge struct {
 
 	masked, hidden map[string]int
 	kept, dropped  int
+	free           int                           // of the kept: those that no cap counts
 	unclear        int                           // of the dropped: the condition came to no answer
 	documents      map[document]*jsonmask.Masker // within texts
 	echoes         bool                          // values are looked for again
@@ -74,7 +75,7 @@ func (j *Judge) Reset(p *plan.Plan, v *plan.Viewer, l jsonmask.Limits) {
 		m.Reset(m.Plan(), nil, jsonmask.Limits{})
 	}
 	j.Plan, j.Viewer, j.Limits = p, v, l
-	j.masked, j.hidden, j.kept, j.dropped, j.unclear = map[string]int{}, map[string]int{}, 0, 0, 0
+	j.masked, j.hidden, j.kept, j.free, j.dropped, j.unclear = map[string]int{}, map[string]int{}, 0, 0, 0, 0
 }
 
 // Fallback is the table for whatever the plan's tree does not claim.

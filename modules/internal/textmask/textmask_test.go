@@ -95,17 +95,17 @@ func TestVisible(t *testing.T) {
 		for _, id := range c.ids {
 			j.Name(&o, c.rows, []byte(id))
 		}
-		if got := j.Visible(c.rows, o); got != c.want {
+		if got := j.Visible(c.rows, o, false); got != c.want {
 			t.Errorf("%s: seen: %v, want %v", c.name, got, c.want)
 		}
 	}
 	j := judge(&plan.Plan{MaxRows: 1, NotFound: &plan.Canned{}})
-	if j.Missed() || !j.Visible(nil, Owner{}) || j.Visible(nil, Owner{}) || j.Missed() {
+	if j.Missed() || !j.Visible(nil, Owner{}, true) || !j.Visible(nil, Owner{}, false) || j.Visible(nil, Owner{}, false) || !j.Visible(nil, Owner{}, true) || j.Missed() {
 		t.Error("the cap of one record is not held, or the answer is taken for one that is not there")
 	}
 	j.Viewer = nil
 	var o Owner
-	if j.Name(&o, own, []byte("u1")); j.Visible(own, o) {
+	if j.Name(&o, own, []byte("u1")); j.Visible(own, o, false) {
 		t.Error("nobody sees a record of u1's")
 	}
 	if !j.Owns(own, []byte("Owner_ID")) || j.Owns(own, []byte("id")) || j.Owns(nil, []byte("ownerid")) {

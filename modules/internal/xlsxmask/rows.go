@@ -27,7 +27,7 @@ func (m *Masker) visible(columns []column, cells []cell) bool {
 			m.keep(&o, c.need, &cells[i])
 		}
 	}
-	return m.judge.Visible(rows, o)
+	return m.judge.Visible(rows, o, false)
 }
 
 // keep notes what the rows' condition looks at, as text: numbers in the shortest way

@@ -74,6 +74,11 @@ func TestRecordsThatAreGoneThroughTwice(t *testing.T) {
 	if got, s, err := run(p, "<Leads>"+strings.Repeat("<Lead/>", 4)+"</Leads>", nil); got != "<Leads><Lead/><Lead/></Leads>" || s.Kept != 2 || err != nil {
 		t.Errorf("with a cap of 2: %s, %+v, %v", got, s, err)
 	}
+	p.Root.Members["leads"].Members["lead"].Record.Nested["contacts"].Members["contact"].Record.Free = true
+	const full = "<Lead><Contacts><Contact/><Contact/><Contact/></Contacts></Lead>"
+	if got, s, err := run(p, "<Leads>"+strings.Repeat(full, 3)+"</Leads>", nil); got != "<Leads>"+full+full+"</Leads>" || s.Kept != 8 || err != nil {
+		t.Errorf("with a cap of 2 on leads: %s, %+v, %v: leads lose contacts", got, s, err)
+	}
 }
 
 // Of a long answer the last values are known.

@@ -26,7 +26,7 @@ func plans() []*plan.Plan {
 	masked.Unknown = &plan.Treatment{Effect: plan.Mask, Mask: &mask.Func{Name: "full"}}
 	hidden.Unknown = &plan.Treatment{Effect: plan.Hide}
 	rec := &plan.Record{Entity: hidden, Set: "d", Nested: map[string]*plan.Node{
-		"all": {Elements: &plan.Node{Record: &plan.Record{Set: "in", Scalar: true}}}, "n": {Total: "in"},
+		"all": {Elements: &plan.Node{Record: &plan.Record{Set: "in", Scalar: true, Free: true}}}, "n": {Total: "in"},
 		"part": {Members: map[string]*plan.Node{"fields": {Fields: true}}},
 	}}
 	list := &plan.Plan{ID: "l", Format: plan.XML, Fallback: masked, MaxRows: 3, Root: &plan.Node{Elements: &plan.Node{Members: map[string]*plan.Node{

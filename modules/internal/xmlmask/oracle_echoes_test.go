@@ -17,7 +17,7 @@ func (o *oracle) learn(write func()) {
 	before := *o
 	o.whole, o.unit, o.learning = maps.Clone(o.whole), maps.Clone(o.unit), true
 	write()
-	o.whole, o.unit, o.kept, o.dropped, o.learning = before.whole, before.unit, before.kept, before.dropped, false
+	o.whole, o.unit, o.kept, o.free, o.dropped, o.learning = before.whole, before.unit, before.kept, before.free, before.dropped, false
 }
 
 // gone has the oracle know all that an element says of which nothing is shown: its

@@ -74,10 +74,12 @@ func (o *oracle) record(el *tree, r *plan.Record, ent *plan.Entity, whole bool) 
 			return o.drop(whole)
 		}
 	}
-	if o.p.MaxRows > 0 && o.kept >= o.p.MaxRows {
+	if o.p.MaxRows > 0 && o.kept-o.free >= o.p.MaxRows && !r.Free {
 		return o.drop(whole)
 	}
-	o.kept++
+	if o.kept++; r.Free {
+		o.free++
+	}
 	o.unit[r.Set]++
 	o.whole[r.Set]++
 	if r.Scalar {

@@ -117,6 +117,7 @@ type oracle struct {
 	whole, unit   map[string]int // records kept, by set
 	rowed         map[string]bool
 	kept, dropped int
+	free          int // of the kept
 	err           error
 	known         echo.Set // values of the units before, and of the one at hand
 	learning      bool     // the unit at hand is gone through for them

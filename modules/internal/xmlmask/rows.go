@@ -18,7 +18,7 @@ func (u *emitter) visible(el *element, r *plan.Record) bool {
 	}
 	var o textmask.Owner
 	u.about(el, r, nil, &o)
-	el.judged, el.seen = true, u.m.judge.Visible(r.Rows, o)
+	el.judged, el.seen = true, u.m.judge.Visible(r.Rows, o, r.Free)
 	if el.seen {
 		u.counts[r.Set]++
 		u.m.counts[r.Set]++
