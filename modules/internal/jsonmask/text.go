@@ -4,6 +4,7 @@
 package jsonmask
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -127,7 +128,19 @@ func looksLikeJSON(text []byte) bool {
 	if text[0] == '{' {
 		return c == '"' || c == '\'' || c == '}' || c == '/'
 	}
-	return c == '"' || c == '{' || c == '[' || c == ']' || c == '-' || '0' <= c && c <= '9'
+	return c == '"' || c == '{' || c == '[' || c == ']' || c == '-' || '0' <= c && c <= '9' || beginsWithLiteral(rest)
+}
+
+// beginsWithLiteral reports whether text begins with null, true or false as the first
+// element of an array, as against a word that happens to begin so.
+func beginsWithLiteral(text []byte) bool {
+	for _, word := range []string{"null", "true", "false"} {
+		if rest, ok := bytes.CutPrefix(text, []byte(word)); ok {
+			rest = trimSpace(rest)
+			return len(rest) > 0 && (rest[0] == ',' || rest[0] == ']')
+		}
+	}
+	return false
 }
 
 func trimSpace(text []byte) []byte {
