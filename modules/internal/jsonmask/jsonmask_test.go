@@ -82,6 +82,8 @@ func TestRewrites(t *testing.T) {
 		{"a document in a string that stays", withText(), `{"Doc":"{\u0022x\u0022:1}"}`, `{"Doc":"{\u0022x\u0022:1}"}`},
 		{"a broken document in a string", withText(), `{"Doc":"{\"Name\":\"secret\",\"Name\":1}"}`, `{"Doc":"XXXXXXXX"}`},
 		{"a broken document in a string that begins with a literal", withText(), `[{"Doc":"[null,{\"mx_PAN\":\"secret\",\"a\":1,\"a\":2}]"},{"Doc":" [\ntrue , {\"mx_PAN\":\"\\ud800\"}]"},{"Doc":"[false\n,{\"mx_PAN\":\"secret\"},]"}]`, `[{"Doc":"XXXXXXXX"},{"Doc":"XXXXXXXX"},{"Doc":"XXXXXXXX"}]`},
+		{"a document made text twice and three times", withText(), `[{"Doc":"\"{\\\"mx_PAN\\\":\\\"secret\\\"}\""},{"Doc":" \"\\\"\\u005b1]\\\"\" "}]`, `[{"Doc":"XXXXXXXX"},{"Doc":"XXXXXXXX"}]`},
+		{"text in quotes", withText(), `[{"Doc":"\"call {me}\""},{"Doc":"\"{a\" \"b}\""},{"Doc":"\"[1] "}]`, `[{"Doc":"\"call {me}\""},{"Doc":"\"{a\" \"b}\""},{"Doc":"\"[1] "}]`},
 		{"text that begins with a word in brackets", withText(), `[{"Doc":"[nulled] x"},{"Doc":"[true story]"},{"Doc":"[false"}]`, `[{"Doc":"[nulled] x"},{"Doc":"[true story]"},{"Doc":"[false"}]`},
 		{"text that is no document", withText(), `{"Doc":"{next}call 98765 43210"}`, `{"Doc":"{next}call XXXXXXXX"}`},
 		{"a total before its records", &plan.Plan{Root: lists("ownerid", nil, "l"), Fallback: crm}, `{"RecordCount":5000,"l":[{"OwnerId":"u1"},{"OwnerId":"u2"}]}`, `{"RecordCount":1,"l":[{"OwnerId":"u1"}]}`},

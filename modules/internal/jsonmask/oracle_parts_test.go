@@ -220,6 +220,16 @@ func (o *oracle) embedded(k *tree, w where) (*tree, error) {
 		}
 	}
 	t, err := parse(doc)
+	for in := t; form == nil && err == nil && in.kind == '"'; {
+		if looksLikeJSON([]byte(in.text)) {
+			return text(mask.FullText), nil
+		}
+		next, err := parse([]byte(in.text))
+		if err != nil {
+			break
+		}
+		in = next
+	}
 	if err == nil {
 		in := &oracle{p: o.p, c: o.c, v: o.v, pushed: o.pushed, level: o.level + 1, heard: &hearing{on: o.heard.on, known: o.heard.known, armed: o.heard.armed, busy: true}}
 		in.open()

@@ -143,6 +143,26 @@ func beginsWithLiteral(text []byte) bool {
 	return false
 }
 
+// Twice reports whether text is JSON that was made JSON a second time: a string, quotes
+// and escapes included, that reads as a document. No field says how often that was
+// done, so what stands in it cannot be told.
+func Twice(text []byte) bool {
+	for {
+		text = trimSpace(text)
+		if len(text) < 2 || text[0] != '"' {
+			return false
+		}
+		s := scanner{in: text, final: true}
+		end, _, err := s.str(0)
+		if err != nil || len(trimSpace(text[end:])) > 0 {
+			return false
+		}
+		if text = appendDecoded(nil, text[:end]); looksLikeJSON(text) {
+			return true
+		}
+	}
+}
+
 func trimSpace(text []byte) []byte {
 	for len(text) > 0 && (text[0] <= ' ' || text[0] == 0xEF || text[0] == 0xBB || text[0] == 0xBF) {
 		text = text[1:]
@@ -151,8 +171,8 @@ func trimSpace(text []byte) []byte {
 }
 
 // embedded rewrites the string at v, which holds a document of its own, by the
-// treatment's node. A document within it that cannot be read is masked fully;
-// text that does not look like a document is searched by the detectors.
+// treatment's node. A document within it that cannot be read is masked fully, and
+// so is one that was made JSON twice; text that does not look like a document is searched by the detectors.
 func (w *walker) embedded(v int, t *plan.Treatment, e env) (int, error) {
 	end, _, err := w.str(v)
 	if err != nil || end == v+2 {
@@ -166,6 +186,10 @@ func (w *walker) embedded(v int, t *plan.Treatment, e env) (int, error) {
 	c.text = appendDecoded(c.text[:0], w.in[v:end])
 	if t.Text.Form != nil {
 		w.formed(v, end, t, e, c)
+		return end, nil
+	}
+	if Twice(c.text) {
+		w.masksFully(v, end, t)
 		return end, nil
 	}
 	keep, changed, err := c.document(t.Text, e.ent)

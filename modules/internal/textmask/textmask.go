@@ -160,10 +160,13 @@ func (j *Judge) detect(dst, text []byte, t *plan.Treatment) ([]byte, Verdict) {
 }
 
 // document treats a text that holds a document. JSON that starts like a document and
-// cannot be read is masked fully, and so is a text that is not in the form its field
-// declares; any other text is searched.
+// cannot be read is masked fully, and so is one that was made JSON twice and a text that
+// is not in the form its field declares; any other text is searched.
 func (j *Judge) document(dst, text []byte, t *plan.Treatment, ent *plan.Entity) ([]byte, Verdict) {
 	doc := text
+	if t.Text.Form == nil && jsonmask.Twice(text) {
+		return j.full(dst, t)
+	}
 	if t.Text.Form != nil {
 		var ok bool
 		if doc, ok = textform.Open(t.Text.Form, text); !ok {

@@ -45,6 +45,8 @@ func TestText(t *testing.T) {
 		{"a document", doc, `{"Phone":"+91-9812345670"}`, `{"Phone":"+91XXXXXX5670"}`, Changed},
 		{"a document with nothing in it", doc, `{"a":1}`, "", Same},
 		{"a broken document", doc, ` {"Phone":"+91-9812345670"`, mask.FullText, Changed},
+		{"a document made text twice", doc, `"{\"Phone\":\"Asha\"}"`, mask.FullText, Changed},
+		{"text in quotes", doc, `"Asha"`, "", Same},
 		{"a doubled name", doc, `{"Phone":"1","Phone":"+91-9812345670"}`, mask.FullText, Changed},
 		{"no document", doc, "call 9812345670", "call XXXXXXXX", Changed},
 	} {
