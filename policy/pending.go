@@ -21,7 +21,7 @@ import (
 type Pending struct {
 	set   *Set
 	needs []need
-	known map[*resource.Entity]map[string]*resource.Record // nil record: asked for, and not there
+	known map[*resource.Entity]map[string]*resource.Record // by the id as it was asked for; nil record: not there
 	reads int
 	cause error
 }
@@ -146,9 +146,12 @@ func (p *Pending) missing(out []*resource.Reading, op *resource.Operation, e *re
 	}
 	var ask []string
 	for _, id := range ids {
-		if _, asked := p.known[e][FoldID(id)]; !asked {
+		if _, asked := p.known[e][id]; !asked {
+			if slices.ContainsFunc(ask, func(o string) bool { return FoldID(o) == FoldID(id) }) {
+				p.cause = fmt.Errorf("two ids of %s that cannot be told apart", e.Name)
+			}
 			ask = append(ask, id)
-			p.known[e][FoldID(id)] = nil
+			p.known[e][id] = nil
 		}
 	}
 	if len(ask) == 0 || p.cause != nil {
@@ -166,7 +169,9 @@ func (p *Pending) missing(out []*resource.Reading, op *resource.Operation, e *re
 	return append(out, rd)
 }
 
-// Answer notes the records that came; err says that they could not be read.
+// Answer notes the records that came; err says that they could not be read. A CRM may
+// write an id otherwise than it was asked for, so they are compared folded; but what
+// came for one spelling says nothing of another, which may be another record there.
 func (p *Pending) Answer(rd *resource.Reading, records []*resource.Record, err error) {
 	if err != nil && p.cause == nil {
 		p.cause = err
@@ -176,16 +181,16 @@ func (p *Pending) Answer(rd *resource.Reading, records []*resource.Record, err e
 			if !rec.Is(id, FoldID) {
 				continue
 			}
-			if p.known[rd.Entity][FoldID(id)] != nil {
+			if p.known[rd.Entity][id] != nil {
 				p.cause = fmt.Errorf("the %s that was asked for came twice", rd.Entity.Name)
 			}
-			p.known[rd.Entity][FoldID(id)] = rec
+			p.known[rd.Entity][id] = rec
 		}
 	}
 }
 
 func (p *Pending) record(e *resource.Entity, id string) *resource.Record {
-	return p.known[e][FoldID(id)]
+	return p.known[e][id]
 }
 
 // Settle decides. What could not be read is refused as if it were not there.

@@ -145,7 +145,8 @@ func TestPendingFailsClosed(t *testing.T) {
 		"it cannot be read":   {`POST /leads/7 {"FirstName":"x"}`, []map[string]resource.Value{lead("7", "u-ravi")}, resource.ErrNoReadBack, RowDenied},
 		"a new activity":      {`POST /activities {"Lead":"7","Fields":{}}`, []map[string]resource.Value{lead("7", "u-ravi")}, nil, Allowed},
 		"on another's lead":   {`POST /activities {"Lead":"7","Fields":{}}`, []map[string]resource.Value{lead("7", "u-asha")}, nil, RowDenied},
-		"deleting one's own":  {`GET /delete/7`, []map[string]resource.Value{lead("7", "u-ravi")}, nil, Allowed},
+		"mine, and one that a CRM may tell from it": {`POST /bulk {"Ids":["a1","A-1"],"Fields":[{"Attribute":"FirstName","Value":"x"}]}`, []map[string]resource.Value{lead("a1", "u-ravi")}, nil, RowDenied},
+		"deleting one's own":                        {`GET /delete/7`, []map[string]resource.Value{lead("7", "u-ravi")}, nil, Allowed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := s.Decide(as("sales_user"), ops(t, m, c.send), Env{})
