@@ -16,6 +16,7 @@ import (
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
 )
 
 // maxTwice is how many bytes an answer may have that is read twice.
@@ -33,13 +34,13 @@ func (t *Transport) withParents(req *http.Request, a *asker, d *crmgate.Decision
 	if len(body) > maxTwice {
 		return nil, fmt.Errorf("the answer is larger than %d bytes, and whose its records are must be looked up", maxTwice)
 	}
-	asked := map[plan.Parent]map[string]string{} // folded id to the id as it was written
+	asked := map[plan.Parent]map[string]string{} // the id as it was written to its folded form
 	scout := *d.Viewer
 	scout.Ask = func(to plan.Parent, id []byte) {
 		if asked[to] == nil {
 			asked[to] = map[string]string{}
 		}
-		asked[to][policy.FoldID(string(id))] = string(id)
+		asked[to][string(id)] = policy.FoldID(string(id))
 	}
 	first := *d
 	first.Viewer = &scout
@@ -64,7 +65,7 @@ func (t *Transport) withParents(req *http.Request, a *asker, d *crmgate.Decision
 func (t *Transport) parents(req *http.Request, a *asker, d *crmgate.Decision, asked map[plan.Parent]map[string]string) (map[plan.Parent]map[string]struct{}, error) {
 	ids := map[string][]string{}
 	for to, list := range asked {
-		for _, id := range slices.Sorted(maps.Values(list)) {
+		for _, id := range slices.Sorted(maps.Keys(list)) {
 			if !slices.Contains(ids[to.Entity], id) {
 				ids[to.Entity] = append(ids[to.Entity], id)
 			}
@@ -80,9 +81,9 @@ func (t *Transport) parents(req *http.Request, a *asker, d *crmgate.Decision, as
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), readTime)
 	defer cancel()
-	out := map[plan.Parent]map[string]struct{}{}
+	found := map[plan.Parent]map[string]bool{}
 	for to := range asked {
-		out[to] = map[string]struct{}{}
+		found[to] = map[string]bool{}
 	}
 	for _, rd := range reads {
 		records, err := a.records(ctx, rd)
@@ -92,15 +93,44 @@ func (t *Transport) parents(req *http.Request, a *asker, d *crmgate.Decision, as
 		if err != nil {
 			continue // there are none for this person: what hangs on them is not visible
 		}
-		for to, list := range asked {
-			for folded, id := range list {
-				for _, rec := range records {
-					if to.Entity == rd.Entity.Name && rec.Is(id, policy.FoldID) && policy.Owns(d.Viewer, to.Scope, rec) {
-						out[to][folded] = struct{}{}
-					}
-				}
+		for to := range asked {
+			if to.Entity == rd.Entity.Name {
+				note(found[to], rd.IDs, records, func(rec *resource.Record) bool { return policy.Owns(d.Viewer, to.Scope, rec) })
 			}
 		}
 	}
+	out := map[plan.Parent]map[string]struct{}{}
+	for to, list := range asked {
+		out[to] = whose(list, found[to])
+	}
 	return out, nil
+}
+
+// note notes of ids that were asked for whether the records that came are the viewer's.
+// A CRM may write an id otherwise than it was asked for, so they are compared folded.
+func note(found map[string]bool, ids []string, records []*resource.Record, mine func(*resource.Record) bool) {
+	for _, id := range ids {
+		for _, rec := range records {
+			if rec.Is(id, policy.FoldID) {
+				before, again := found[id]
+				found[id] = mine(rec) && (before || !again)
+			}
+		}
+	}
+}
+
+// whose returns the folded ids that are the viewer's, of those as they were written: an
+// answer is judged by folded ids, so where several are one when they are folded, and may
+// be several records in the CRM, all of them must be.
+func whose(list map[string]string, found map[string]bool) map[string]struct{} {
+	out := map[string]struct{}{}
+	for _, folded := range list {
+		out[folded] = struct{}{}
+	}
+	for id, folded := range list {
+		if !found[id] {
+			delete(out, folded)
+		}
+	}
+	return out
 }
