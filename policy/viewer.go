@@ -31,22 +31,15 @@ type cachedViewer struct {
 }
 
 // FoldID folds an owner id the way viewers hold them: case, '-', '_', '{' and '}'
-// do not count.
+// do not count, see plan.FoldID.
 func FoldID(id string) string {
-	clean := true
 	for i := 0; i < len(id); i++ {
-		if c := id[i]; c == '-' || c == '_' || c == '{' || c == '}' || 'A' <= c && c <= 'Z' || c >= 0x80 {
-			clean = false
-			break
+		if c := id[i]; c == '-' || c == '_' || c == '{' || c == '}' || 'A' <= c && c <= 'Z' {
+			return plan.FoldID(id)
 		}
 	}
-	if clean {
-		return id
-	}
-	return idFolder.Replace(strings.ToLower(id))
+	return id
 }
-
-var idFolder = strings.NewReplacer("-", "", "_", "", "{", "", "}", "")
 
 // rightFor returns the group right under which records of an entity are seen.
 func rightFor(entity string) string {
