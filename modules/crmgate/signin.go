@@ -37,6 +37,8 @@ type attempt struct {
 	methods  []string // proofs given, as in RFC 8176
 	strong   bool     // what was given is two factors already
 	grant    *signin.Grant
+	since    time.Time // when the gate's own password was set, as of before it was verified
+	sinceErr error     // nobody knows; said only to whom it was right for
 
 	person *records.Person
 	flags  network.Flags
@@ -194,6 +196,7 @@ func (a *attempt) prove(ctx context.Context, password string) error {
 		_, _ = a.rt.passwords.Verify(ctx, "", password)
 		return signin.ErrWrong
 	}
+	a.readSince(ctx, email)
 	env := a.app().env(a.rt)
 	for _, p := range a.identity {
 		if only != "" && p.Name() != only || glass && p.Name() != "local" {

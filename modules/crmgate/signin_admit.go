@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -58,7 +59,7 @@ func (a *attempt) admit(ctx context.Context) (portal.SignInResult, error) {
 	if len(due) == 0 {
 		return a.session(ctx)
 	}
-	data, err := json.Marshal(carried{Grant: a.grant})
+	data, err := json.Marshal(carried{Grant: a.grant, Since: a.since})
 	if err != nil {
 		return portal.SignInResult{}, refuse(policy.Internal)
 	}
@@ -75,6 +76,7 @@ func (a *attempt) admit(ctx context.Context) (portal.SignInResult, error) {
 // carried is what a pending sign-in carries from its beginning to its session.
 type carried struct {
 	Grant *signin.Grant `json:"grant,omitempty"`
+	Since time.Time     `json:"since,omitzero"` // of the gate's own password
 }
 
 // due says what has to happen before there is a session.
@@ -105,7 +107,7 @@ func (a *attempt) due(ctx context.Context) ([]factor.Due, error) {
 			due = append(due, factor.DueEnrol)
 		}
 	}
-	if a.provider == "local" && slices.Contains(a.methods, "pwd") {
+	if a.ownPassword() {
 		s, err := a.doors.keeper.Status(ctx, a.person.ID)
 		if err != nil {
 			a.detail = "how old the password is cannot be read"
@@ -156,6 +158,40 @@ func (a *attempt) say(what string) {
 	a.detail += what
 }
 
+// ownPassword says whether it is a password of the gate's own that proved the person.
+func (a *attempt) ownPassword() bool {
+	return a.provider == "local" && slices.Contains(a.methods, "pwd")
+}
+
+// readSince remembers when the password that is about to be verified was set. For
+// somebody without an account as much is done.
+func (a *attempt) readSince(ctx context.Context, email string) {
+	id := ""
+	if p, ok := a.rt.directory.ByEmail(email); ok {
+		id = p.ID
+	}
+	a.since, a.sinceErr = a.doors.keeper.Since(ctx, id)
+}
+
+// stillSet refuses to go on when the password that proved the person was changed
+// meanwhile. Asked once a session is stored, it leaves no gap: a change from here on
+// finds that session and ends it, and one that came before is seen here.
+func (a *attempt) stillSet(ctx context.Context) error {
+	if !a.ownPassword() {
+		return nil
+	}
+	now, err := a.doors.keeper.Since(ctx, a.person.ID)
+	switch {
+	case a.sinceErr != nil, err != nil:
+		a.say("when the password was set cannot be read")
+		return refuse(policy.StoreUnavailable)
+	case !now.Equal(a.since):
+		a.say("the password was changed meanwhile")
+		return refuse(policy.NoSession)
+	}
+	return nil
+}
+
 // session starts the session.
 func (a *attempt) session(ctx context.Context) (portal.SignInResult, error) {
 	token, s, err := a.rt.sessions.Create(ctx, session.SignIn{
@@ -166,6 +202,10 @@ func (a *attempt) session(ctx context.Context) (portal.SignInResult, error) {
 	if err != nil {
 		a.say("the session cannot be started")
 		return portal.SignInResult{}, a.app().refusalOf(err)
+	}
+	if err := a.stillSet(ctx); err != nil {
+		_ = a.rt.sessions.End(context.WithoutCancel(ctx), s.ID, session.ReasonEnded)
+		return portal.SignInResult{}, err
 	}
 	if a.grant != nil && a.grants != nil {
 		if err := a.grants.Keep(ctx, s.ID, a.person.Email, *a.grant, a.end(s)); err != nil {

@@ -225,7 +225,10 @@ func (b *backend) changeDue(ctx context.Context, t portal.Ticket, c portal.Passw
 	if err != nil {
 		return none, err
 	}
-	if err := a.doors.keeper.Renew(sparing(ctx, spared{step: true}), a.who(), pw); err != nil {
+	if err := a.stillSet(ctx); err != nil {
+		return none, a.noted(ctx, "password", "changed when due", err)
+	}
+	if a.since, err = a.doors.keeper.Renew(sparing(ctx, spared{step: true}), a.who(), pw); err != nil {
 		return none, a.noted(ctx, "password", "changed when due", a.weak(err, pw))
 	}
 	if err := a.noted(ctx, "password", "changed when due", nil); err != nil {
@@ -299,7 +302,8 @@ func (b *backend) ResetPassword(ctx context.Context, link string, c portal.Passw
 		if personID != a.person.ID {
 			return reset.ErrInvalid
 		}
-		return a.doors.keeper.Renew(ctx, a.who(), pw)
+		_, err := a.doors.keeper.Renew(ctx, a.who(), pw)
+		return err
 	})
 	if err != nil {
 		return a.noted(ctx, "password", "reset by link", a.weak(err, pw))

@@ -53,6 +53,13 @@ func (b *backend) resume(ctx context.Context, step string) (*attempt, factor.Hol
 	if err != nil {
 		return nil, h, p, a.stepRefused(err)
 	}
+	if p.Purpose == factor.SignIn {
+		var c carried
+		if json.Unmarshal(p.Data, &c) != nil {
+			return nil, h, p, refuse(policy.Internal)
+		}
+		a.grant, a.since = c.Grant, c.Since
+	}
 	return a, h, p, a.of(&p)
 }
 
@@ -278,11 +285,6 @@ func (a *attempt) goOn(ctx context.Context, h factor.Holder, p *factor.Pending) 
 // finish makes the session of a sign-in in which nothing is due any more. What was
 // judged at its beginning is judged again.
 func (a *attempt) finish(ctx context.Context, done *factor.Pending) (portal.SignInResult, error) {
-	var c carried
-	if json.Unmarshal(done.Data, &c) != nil {
-		return portal.SignInResult{}, refuse(policy.Internal)
-	}
-	a.grant = c.Grant
 	if err := a.judge(ctx); err != nil {
 		return portal.SignInResult{}, err
 	}

@@ -139,6 +139,23 @@ func (k *Keeper) Version(ctx context.Context, personID string) (string, error) {
 	return version(cred.Secret), nil
 }
 
+// Since says when the present password was set, as kept beside it; zero when
+// nothing is kept. It moves with every change of the password, and not when the same
+// password is hashed anew: whoever read it before a password was verified, and reads
+// the same after what the password opened was stored, knows that a change in between
+// has yet to call Changed, which ends it.
+func (k *Keeper) Since(ctx context.Context, personID string) (time.Time, error) {
+	cred, err := k.o.Records.Credential(ctx, personID, HistoryKind)
+	if errors.Is(err, records.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading when the password was set: %w", err)
+	}
+	doc, err := decodeDocument(cred.Secret)
+	return doc.Changed, err
+}
+
 // Change sets a new password for somebody who gives the present one: ErrWrong, a
 // *TooSoonError, a *PolicyError, ErrConflict, errors of the Hasher and of the
 // records otherwise. Nothing about the new password is judged, and nothing is
@@ -158,27 +175,29 @@ func (k *Keeper) Change(ctx context.Context, who Person, present, password strin
 	if s := k.status(now); !s.MayChange.IsZero() {
 		return &TooSoonError{Until: s.MayChange}
 	}
-	return k.renew(ctx, now, who, password)
+	_, err = k.renew(ctx, now, who, password)
+	return err
 }
 
 // Renew sets a new password for somebody who proved himself otherwise in this
 // sign-in: by the password that is due to be changed, or by a one-time link. The
-// policy and the history hold, the smallest age does not.
-func (k *Keeper) Renew(ctx context.Context, who Person, password string) error {
+// policy and the history hold, the smallest age does not. It returns what Since says
+// from then on, unless there is a later change.
+func (k *Keeper) Renew(ctx context.Context, who Person, password string) (since time.Time, err error) {
 	now, err := k.load(ctx, who.ID)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	return k.renew(ctx, now, who, password)
 }
 
-func (k *Keeper) renew(ctx context.Context, now kept, who Person, password string) error {
+func (k *Keeper) renew(ctx context.Context, now kept, who Person, password string) (since time.Time, err error) {
 	if err := k.accept(ctx, now, who, password); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	hash, err := k.o.Hasher.Hash(ctx, password)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	return k.write(ctx, now, who.ID, hash, false)
 }
@@ -242,7 +261,8 @@ func (k *Keeper) put(ctx context.Context, personID, hash string, mustChange bool
 	if err != nil {
 		return err
 	}
-	return k.write(ctx, now, personID, hash, mustChange)
+	_, err = k.write(ctx, now, personID, hash, mustChange)
+	return err
 }
 
 // Demand makes somebody change the password at the next sign-in.
@@ -262,8 +282,9 @@ func (k *Keeper) Demand(ctx context.Context, personID string) error {
 	return err
 }
 
-// write makes the change in the order the type describes.
-func (k *Keeper) write(ctx context.Context, now kept, personID, hash string, mustChange bool) error {
+// write makes the change in the order the type describes. It returns when the new
+// password was set.
+func (k *Keeper) write(ctx context.Context, now kept, personID, hash string, mustChange bool) (since time.Time, err error) {
 	if h := now.doc.Hashes; now.hash != nil && (len(h) == 0 || h[0] != string(now.hash)) {
 		h = append([]string{string(now.hash)}, h...)
 		now.doc.Hashes = h[:min(len(h), MaxHistory+1)]
@@ -272,17 +293,16 @@ func (k *Keeper) write(ctx context.Context, now kept, personID, hash string, mus
 		now.doc.Changed = now.updated
 	}
 	now.doc.MustChange = now.doc.MustChange || mustChange
-	var err error
 	if now.raw, err = k.save(ctx, personID, now); err != nil {
-		return err
+		return time.Time{}, err
 	}
 
 	err = k.o.Records.SwapCredential(ctx, records.Credential{PersonID: personID, Kind: CredentialKind, Secret: []byte(hash)}, now.hash)
 	if errors.Is(err, records.ErrConflict) {
-		return ErrConflict
+		return time.Time{}, ErrConflict
 	}
 	if err != nil {
-		return fmt.Errorf("storing the password's hash: %w", err)
+		return time.Time{}, fmt.Errorf("storing the password's hash: %w", err)
 	}
 
 	// The new password holds: what follows must happen even if the client is gone.
@@ -294,7 +314,7 @@ func (k *Keeper) write(ctx context.Context, now kept, personID, hash string, mus
 		saved = nil // a later change wrote it already
 	}
 	if err := errors.Join(k.o.Changed(ctx, personID), saved); err != nil {
-		return fmt.Errorf("the new password holds, but not everything that follows was done: %w", err)
+		return time.Time{}, fmt.Errorf("the new password holds, but not everything that follows was done: %w", err)
 	}
-	return nil
+	return now.doc.Changed, nil
 }

@@ -92,6 +92,13 @@ func (w *keeperWorld) must(err error) {
 	}
 }
 
+func (w *keeperWorld) renewed(password string) (since time.Time) {
+	w.t.Helper()
+	since, err := w.Renew(w.t.Context(), mona, password)
+	w.must(err)
+	return since
+}
+
 // holds says whether a password is the present one.
 func (w *keeperWorld) holds(password string) bool {
 	w.t.Helper()
@@ -176,7 +183,7 @@ func TestAgeAndDemand(t *testing.T) {
 	if s := status(); !s.MustChange || !s.Due() || !s.MayChange.IsZero() {
 		t.Errorf("an administrator's password may stay: %+v", s)
 	}
-	if err := w.Renew(ctx, mona, word(1)); kindOf(err) != KindSame {
+	if _, err := w.Renew(ctx, mona, word(1)); kindOf(err) != KindSame {
 		t.Errorf("the administrator still knows the password: %v", err)
 	}
 	w.must(w.Change(ctx, mona, word(1), word(2)))
@@ -193,7 +200,7 @@ func TestAgeAndDemand(t *testing.T) {
 	if s := status(); !s.Expired || !s.Due() || s.Version != v {
 		t.Errorf("a password beyond its age still signs in: %+v", s)
 	}
-	w.must(w.Renew(ctx, mona, word(3)))
+	w.renewed(word(3))
 	if s := status(); s.Due() || s.Version == v {
 		t.Errorf("after it was renewed: %+v", s)
 	}
@@ -236,7 +243,7 @@ func TestACrashLosesNothing(t *testing.T) {
 			if byAdmin {
 				err = w.SetByAdmin(t.Context(), mona, word(2), true)
 			} else {
-				err = w.Renew(t.Context(), mona, word(2))
+				_, err = w.Renew(t.Context(), mona, word(2))
 			}
 			name := fmt.Sprintf("dead after %d writes, by an administrator %v", crash, byAdmin)
 			if (err == nil) != (crash == 3) {
@@ -255,11 +262,11 @@ func TestACrashLosesNothing(t *testing.T) {
 				t.Errorf("%s: must change %v, want %v", name, s.MustChange, wantDemand)
 			}
 			if w.holds(word(2)) {
-				if err := w.Renew(t.Context(), mona, word(1)); kindOf(err) != KindHistory {
+				if _, err := w.Renew(t.Context(), mona, word(1)); kindOf(err) != KindHistory {
 					t.Errorf("%s: the old password is not in the history: %v", name, err)
 				}
 			}
-			w.must(w.Renew(t.Context(), mona, word(3)))
+			w.renewed(word(3))
 		}
 	}
 }
@@ -277,7 +284,7 @@ func TestUnreadableHistoryIsMendedByAnAdministratorOnly(t *testing.T) {
 			t.Errorf("%.20q: %v", raw, err)
 		}
 		w.must(w.SetByAdmin(t.Context(), mona, word(2), true))
-		w.must(w.Renew(t.Context(), mona, word(3)))
+		w.renewed(word(3))
 	}
 }
 
@@ -328,4 +335,37 @@ func FuzzHistory(f *testing.F) {
 			t.Fatalf("an error that may quote: %v", err)
 		}
 	})
+}
+
+// Since moves with every change, and with nothing else.
+func TestSince(t *testing.T) {
+	w := newKeeper(t, Policy{})
+	since := func() time.Time {
+		t.Helper()
+		at, err := w.Since(t.Context(), mona.ID)
+		w.must(err)
+		return at
+	}
+	if !since().IsZero() {
+		t.Errorf("nobody has a password, and it was set at %v", since())
+	}
+	w.must(w.Import(t.Context(), mona.ID, "$2a$04$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", false))
+	imported := since()
+	w.clock.Advance(time.Minute)
+	old, err := w.shelf.Credential(t.Context(), mona.ID, CredentialKind)
+	w.must(err)
+	hash, err := w.o.Hasher.Hash(t.Context(), word(1))
+	w.must(err)
+	w.must(w.shelf.SwapCredential(t.Context(), records.Credential{PersonID: mona.ID, Kind: CredentialKind, Secret: []byte(hash)}, old.Secret))
+	w.must(w.Demand(t.Context(), mona.ID))
+	if imported.IsZero() || !since().Equal(imported) {
+		t.Errorf("a hash made anew for the same password, and a demand to change it, moved %v to %v", imported, since())
+	}
+	if renewed := w.renewed(word(2)); !renewed.After(imported) || !since().Equal(renewed) {
+		t.Errorf("a change at %v after %v says %v", w.clock.Now(), imported, since())
+	}
+	w.shelf.creds[mona.ID+"/"+HistoryKind] = records.Credential{Secret: []byte(`{"changed":1}`)}
+	if _, err := w.Since(t.Context(), mona.ID); !errors.Is(err, ErrHistory) {
+		t.Errorf("what cannot be read: %v", err)
+	}
 }
