@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
+	"github.com/crmgate/crmgate/modules/internal/network"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/session"
 	"github.com/crmgate/crmgate/modules/portal"
@@ -50,9 +51,11 @@ func (b *backend) SignOut(ctx context.Context, token string, client portal.Clien
 	})
 }
 
-// own returns the session behind a token, for the pages about it.
-func (b *backend) own(token string) (*runtime, *session.Session, *records.Person, error) {
-	_, rt, err := b.open()
+// own returns the session behind a token, for the pages about it. They stand before
+// the gate's own look at the person, so what the gate holds of him is held here: the
+// lists of his own and of his role, and locks by what the request says.
+func (b *backend) own(ctx context.Context, token string) (*runtime, *session.Session, *records.Person, error) {
+	snap, rt, err := b.open()
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -63,6 +66,13 @@ func (b *backend) own(token string) (*runtime, *session.Session, *records.Person
 	p, ok := rt.directory.ByID(s.PersonID)
 	if !ok || p.Status != records.Active {
 		return nil, nil, nil, refuse(policy.Deactivated)
+	}
+	ip := portal.ClientFrom(ctx).IP
+	if !snap.NetworkPerson(network.Client{IP: ip, Role: p.Role, Email: p.Email}).Allowed {
+		return nil, nil, nil, refuse(policy.IPNotAllowed)
+	}
+	if err := b.app().CheckLocks(ctx, PrincipalOf(p, s), s, ip); err != nil {
+		return nil, nil, nil, b.app().refusalOf(err)
 	}
 	return rt, s, p, nil
 }
@@ -86,8 +96,8 @@ func (a *App) refusalOf(err error) *portal.Refusal {
 }
 
 // Session shows the session behind a token; it does not count as activity.
-func (b *backend) Session(_ context.Context, token string) (portal.SessionView, error) {
-	_, s, p, err := b.own(token)
+func (b *backend) Session(ctx context.Context, token string) (portal.SessionView, error) {
+	_, s, p, err := b.own(ctx, token)
 	if err != nil {
 		return portal.SessionView{}, err
 	}
@@ -95,8 +105,8 @@ func (b *backend) Session(_ context.Context, token string) (portal.SessionView, 
 }
 
 // Sessions shows all sessions of the person behind a token.
-func (b *backend) Sessions(_ context.Context, token string) ([]portal.SessionView, error) {
-	rt, s, p, err := b.own(token)
+func (b *backend) Sessions(ctx context.Context, token string) ([]portal.SessionView, error) {
+	rt, s, p, err := b.own(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +121,7 @@ func (b *backend) Sessions(_ context.Context, token string) ([]portal.SessionVie
 
 // EndSession ends one of the person's own sessions.
 func (b *backend) EndSession(ctx context.Context, token, id string) error {
-	rt, s, p, err := b.own(token)
+	rt, s, p, err := b.own(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -128,7 +138,7 @@ func (b *backend) EndSession(ctx context.Context, token, id string) error {
 
 // EndOtherSessions ends all of the person's sessions but this one.
 func (b *backend) EndOtherSessions(ctx context.Context, token string) error {
-	rt, s, p, err := b.own(token)
+	rt, s, p, err := b.own(ctx, token)
 	if err != nil {
 		return err
 	}

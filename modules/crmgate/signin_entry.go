@@ -121,7 +121,7 @@ func (a *attempt) byPasskey(ctx context.Context, req *portal.PasskeyRequest) (po
 
 // LeaveNext says where a person also has to sign out.
 func (b *backend) LeaveNext(ctx context.Context, token string) (portal.Onward, error) {
-	_, s, _, err := b.own(token)
+	_, s, _, err := b.own(ctx, token)
 	if err != nil || b.grants == nil {
 		return portal.Onward{}, err
 	}

@@ -21,7 +21,7 @@ import (
 
 // self is the person behind a session, about to do something with his own account.
 func (b *backend) self(ctx context.Context, token string) (*attempt, *session.Session, error) {
-	_, s, p, err := b.own(token)
+	_, s, p, err := b.own(ctx, token)
 	if err != nil {
 		return nil, nil, err
 	}

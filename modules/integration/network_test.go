@@ -95,6 +95,39 @@ settings:
 		}
 	})
 
+	t.Run("a session that moves and asks for its person's own pages", func(t *testing.T) {
+		b, other := d.signedIn(t, "asha@acme.test"), d.signedIn(t, "asha@acme.test")
+		away := b.from(t, "127.0.11.7")
+		for _, path := range []string{"session", "sessions", "factors", "devices"} {
+			if a := away.get("/.crmgate/api/" + path); a.StatusCode != http.StatusForbidden || a.reason() != "ip_not_allowed" {
+				t.Errorf("%s from outside the role's list: %s %s", path, a.Status, a.text())
+			}
+		}
+		for path, body := range map[string]string{
+			"api/step-up": "{}", "api/recovery-codes": "{}", "api/factors/begin": `{"kind":"totp"}`,
+			"api/password/change": `{"password":"` + password + `","new_password":"another-long-password-9"}`,
+		} {
+			if a := away.post("/.crmgate/"+path, body); a.StatusCode != http.StatusForbidden || a.reason() != "ip_not_allowed" {
+				t.Errorf("%s from outside the role's list: %s %s", path, a.Status, a.text())
+			}
+		}
+		page := []string{"Accept", "text/html", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Content-Type", "application/x-www-form-urlencoded"}
+		for _, path := range []string{"account", "account/password", "step-up", "sign-in", "signed-in"} {
+			if a := away.get("/.crmgate/"+path, page...); a.StatusCode != http.StatusForbidden {
+				t.Errorf("%s from outside the role's list: %s", path, a.Status)
+			}
+		}
+		if a := away.post("/.crmgate/account/sessions/end-others", "", page...); a.StatusCode != http.StatusForbidden || other.get("/app/api/ping").StatusCode != http.StatusOK {
+			t.Errorf("a session was ended from outside the role's list: %s", a.Status)
+		}
+		if a := b.get("/.crmgate/api/sessions"); a.StatusCode != http.StatusOK {
+			t.Errorf("inside the list again: %s %s", a.Status, a.text())
+		}
+		if a := away.post("/.crmgate/api/sign-out", ""); a.StatusCode != http.StatusNoContent || b.get("/app/api/ping").StatusCode != http.StatusUnauthorized {
+			t.Errorf("nobody is kept from signing out: %s", a.Status)
+		}
+	})
+
 	t.Run("programs", func(t *testing.T) {
 		for ip, want := range map[string]int{"127.0.1.9": 200, "127.0.0.1": 403, "127.1.0.1": 403} {
 			a := d.browser(t).from(t, ip).get("/app/api/ping", "x-LSQ-AccessKey", boss.AccessKey, "x-LSQ-SecretKey", boss.SecretKey)
