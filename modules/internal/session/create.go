@@ -47,11 +47,12 @@ func (m *Manager) Create(ctx context.Context, n SignIn) (token string, s *Sessio
 		return "", nil, err
 	}
 	s.Created = m.locks.Load().after(&f, s.Created)
+	there := m.idsOf(s.PersonID)
 	token, s, err = m.keepNew(ctx, s)
 	if err != nil {
 		return "", nil, fmt.Errorf("creating a session: %w", err)
 	}
-	if err := m.endSurplus(ctx, s); err != nil {
+	if err := m.endSurplus(ctx, s, there); err != nil {
 		return "", nil, fmt.Errorf("ending the oldest sessions: %w", err)
 	}
 	return token, s, nil
@@ -125,21 +126,6 @@ func (m *Manager) keepNew(ctx context.Context, s *Session) (string, *Session, er
 		return "", nil, ErrNoSession // a lock came in between
 	}
 	return token, s, nil
-}
-
-// endSurplus ends the person's oldest sessions of a kind above the limit.
-func (m *Manager) endSurplus(ctx context.Context, s *Session) error {
-	if m.opts.MaxPerPerson == 0 {
-		return nil
-	}
-	mine := slices.DeleteFunc(m.List(s.PersonID), func(o *Session) bool { return o.Kind != s.Kind || o.ID == s.ID })
-	slices.SortFunc(mine, func(a, b *Session) int { return a.Created.Compare(b.Created) })
-	for _, o := range mine[:max(0, len(mine)+1-m.opts.MaxPerPerson)] {
-		if err := m.End(ctx, o.ID, ReasonReplaced); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Rotate gives the session a new token and id, after a step-up or a change of

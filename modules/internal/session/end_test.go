@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/modules/internal/clock"
 	"github.com/crmgate/crmgate/modules/internal/state"
 )
 
@@ -172,6 +173,47 @@ func TestMaxPerPerson(t *testing.T) {
 	if all := m.All(2); len(all) != 2 {
 		t.Errorf("All(2) returns %d sessions", len(all))
 	}
+}
+
+// Sign-ins at the same moment leave as many sessions as there may be: they do not
+// end each other until there is none.
+func TestMaxPerPersonAtOnce(t *testing.T) {
+	for _, most := range []int{1, 3} {
+		w := newWorld(t)
+		m, _ := w.gateway(func(o *Options) { o.MaxPerPerson, o.Clock = most, clock.System{} })
+		for round := range 20 {
+			var all sync.WaitGroup
+			begin := make(chan struct{})
+			for range 8 {
+				all.Go(func() {
+					<-begin
+					// One that a newer one has replaced already is none.
+					if _, _, err := m.Create(t.Context(), ada); err != nil && !errors.Is(err, ErrNoSession) {
+						t.Error(err)
+					}
+				})
+			}
+			close(begin)
+			all.Wait()
+			if n := len(m.List(ada.PersonID)); n < 1 || n > most {
+				t.Fatalf("round %d: eight sign-ins at once leave %d sessions of %d", round, n, most)
+			}
+		}
+	}
+}
+
+// A sign-in through a gateway whose clock is behind ends the sessions that were
+// there, and not itself.
+func TestMaxPerPersonAcrossClocks(t *testing.T) {
+	w := newWorld(t)
+	ahead := clock.NewFake(start.Add(30 * time.Second))
+	one, _ := w.gateway(func(o *Options) { o.MaxPerPerson, o.Clock = 1, ahead })
+	two, _ := w.gateway(func(o *Options) { o.MaxPerPerson = 1 })
+	old, _ := signIn(t, one, ada)
+	wantGood(t, two, old)
+	token, _ := signIn(t, two, ada)
+	wantGood(t, two, token)
+	wantErr(t, two, old, ErrNoSession)
 }
 
 func TestRestartLosesNoSession(t *testing.T) {
