@@ -46,6 +46,19 @@ func (a *attempt) mandate() policy.Mandate {
 	return a.snap.Policy.SecondFactorFor(a.person.Email, a.person.Role)
 }
 
+// dueAgain is what proves somebody once more: the second factor, or for somebody
+// without one the first.
+func (a *attempt) dueAgain(ctx context.Context) (factor.Due, error) {
+	usable, err := a.doors.factors.Usable(ctx, *a.person, a.app().factorKinds())
+	switch {
+	case err != nil:
+		return "", a.stepRefused(err)
+	case len(usable) > 0 && a.mandate() != policy.FactorOff:
+		return factor.DueSecondFactor, nil
+	}
+	return factor.DuePassword, nil
+}
+
 // factorID is a factor's id in a path; the factors' own have a slash.
 func factorID(id string) string { return strings.Replace(id, "/", ".", 1) }
 

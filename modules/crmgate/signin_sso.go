@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
+	"github.com/crmgate/crmgate/modules/internal/factor"
 	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/session"
 	"github.com/crmgate/crmgate/modules/internal/signin"
@@ -133,7 +134,8 @@ func (a *attempt) byProvider(ctx context.Context, f *sso.Finished) (portal.SignI
 }
 
 // againAt moves the time of proof of the session in which the person was sent to
-// the provider: it must have named the same person.
+// the provider: it must have named the same person, and be where the step would have
+// sent him. Anybody can open its address, which must not stand in for a second factor.
 func (a *attempt) againAt(ctx context.Context, f *sso.Finished) (portal.SignInResult, error) {
 	none := portal.SignInResult{}
 	if err := a.address(); err != nil {
@@ -149,6 +151,22 @@ func (a *attempt) againAt(ctx context.Context, f *sso.Finished) (portal.SignInRe
 		return none, refuse(policy.WrongCredentials)
 	}
 	a.person = person
+	due, err := a.dueAgain(ctx)
+	if err != nil {
+		return none, err
+	}
+	g, err := a.grants.Of(ctx, f.Session)
+	switch {
+	case due != factor.DuePassword:
+		a.detail = "the second factor proves this person once more"
+		return none, refuse(policy.SecondFactor)
+	case errors.Is(err, sso.ErrNoGrant), err == nil && g.Provider != f.Provider:
+		a.detail = "the session did not begin at this provider"
+		return none, refuse(policy.WrongCredentials)
+	case err != nil:
+		a.detail = "where the session began cannot be read"
+		return none, refuse(policy.StoreUnavailable)
+	}
 	return a.steppedUp(ctx, f.Session, a.methods)
 }
 

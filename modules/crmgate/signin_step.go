@@ -325,13 +325,9 @@ func (b *backend) StepUp(ctx context.Context, token, target string) (string, err
 	if err != nil {
 		return "", err
 	}
-	due := factor.DuePassword
-	usable, err := a.doors.factors.Usable(ctx, *a.person, a.app().factorKinds())
-	switch {
-	case err != nil:
-		return "", a.stepRefused(err)
-	case len(usable) > 0 && a.snap.Policy.SecondFactorFor(a.person.Email, a.person.Role) != policy.FactorOff:
-		due = factor.DueSecondFactor
+	due, err := a.dueAgain(ctx)
+	if err != nil {
+		return "", err
 	}
 	secret, _, err := a.doors.factors.Begin(ctx, factor.Start{
 		PersonID: s.PersonID, Purpose: factor.StepUp, SessionID: s.ID, Due: []factor.Due{due}, Kinds: a.app().factorKinds(),

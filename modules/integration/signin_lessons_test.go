@@ -127,7 +127,7 @@ func (op *lessonOP) answer(t testing.TB, start, email string) string {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	op.codes[code] = map[string]any{
-		"iss": op.URL, "aud": "crmgate", "sub": "sub-" + email, "iat": now, "exp": now + 300, "nonce": q.Get("nonce"),
+		"iss": op.URL, "aud": "crmgate", "sub": "sub-" + email, "iat": now, "exp": now + 300, "auth_time": now, "nonce": q.Get("nonce"),
 		"email": email, "email_verified": true, "hd": "example.test",
 	}
 	op.given = append(op.given, opSecret{"an authorization code", code})
