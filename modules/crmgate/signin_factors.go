@@ -47,13 +47,22 @@ func (a *attempt) mandate() policy.Mandate {
 }
 
 // dueAgain is what proves somebody once more: the second factor, or for somebody
-// without one the first.
+// without one the first. Whoever has factors and can give none proves nothing.
 func (a *attempt) dueAgain(ctx context.Context) (factor.Due, error) {
+	if a.mandate() == policy.FactorOff {
+		return factor.DuePassword, nil
+	}
 	usable, err := a.doors.factors.Usable(ctx, *a.person, a.app().factorKinds())
+	if err != nil {
+		return "", a.stepRefused(err)
+	}
+	stuck, err := a.stuck(ctx, usable)
 	switch {
 	case err != nil:
-		return "", a.stepRefused(err)
-	case len(usable) > 0 && a.mandate() != policy.FactorOff:
+		return "", err
+	case stuck:
+		return "", refuse(policy.SecondFactor)
+	case len(usable) > 0:
 		return factor.DueSecondFactor, nil
 	}
 	return factor.DuePassword, nil

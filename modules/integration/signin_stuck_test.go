@@ -18,7 +18,8 @@ func TestFactorThatCannotBeGivenOpensNoEnrolment(t *testing.T) {
 	s := &setup{crm: serve(t, new(recorder)), policy: factorPolicy, options: "origin https://localhost:{port}"}
 	d := s.start(t)
 	d.add(t, "asha@example.com", "administrator", crmUser{})
-	d.browser(t).enrol("asha@example.com")
+	inside := d.browser(t)
+	inside.enrol("asha@example.com")
 
 	policy := filepath.Join(filepath.Dir(s.data), filepath.Base(s.data)+"-policy.yaml")
 	change := func(text string) {
@@ -37,6 +38,9 @@ func TestFactorThatCannotBeGivenOpensNoEnrolment(t *testing.T) {
 	}
 	if !strings.Contains(res.text(), "second_factor") {
 		t.Errorf("the person is not told why: %s", res.text())
+	}
+	if res := inside.post("/.crmgate/api/step-up", "{}"); res.StatusCode != http.StatusUnauthorized || res.reason() != "second_factor" {
+		t.Errorf("a session and the password alone are a fresh proof: %s %s", res.Status, res.text())
 	}
 
 	change(factorPolicy)
