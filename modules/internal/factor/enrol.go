@@ -286,7 +286,8 @@ func (m *Manager) storeNew(ctx context.Context, personID, kind string, row store
 }
 
 // BeginEnrolPending is BeginEnrol for a pending sign-in in which DueEnrol is next.
-// Only the kinds it allows can be set up.
+// Only the kinds it allows can be set up, and only as the person's first factor: with
+// one, the sign-in has to begin anew and prove it.
 func (m *Manager) BeginEnrolPending(ctx context.Context, h Holder, kind string) (*Enrolment, error) {
 	at, err := m.enrolAt(ctx, h, kind)
 	if err != nil {
@@ -321,6 +322,13 @@ func (m *Manager) enrolAt(ctx context.Context, h Holder, kind string) (At, error
 	}
 	if !slices.Contains(r.Kinds, kind) {
 		return At{}, ErrKind
+	}
+	f, err := m.Factors(ctx, person.ID)
+	if err != nil {
+		return At{}, err
+	}
+	if len(f.List) > 0 { // set up elsewhere since: from now on it is to be proved
+		return At{}, ErrGone
 	}
 	return At{Person: person, pending: r.ID, From: h}, nil
 }

@@ -260,3 +260,24 @@ func TestOptionsThatAreMissing(t *testing.T) {
 		t.Error("second factors started without stores")
 	}
 }
+
+// A sign-in in which setting up a factor is due waits for up to ten minutes. Once the
+// person has one, set up elsewhere, the password alone must not add another.
+func TestAnEnrolmentThatIsDueEndsWithTheFirstFactor(t *testing.T) {
+	w := newWorld(t)
+	early := w.begin(w.ada, DueEnrol)
+	_, err := w.BeginEnrolPending(t.Context(), early, Mail)
+	w.ok("beginning mail", err)
+	sent := w.last()
+	late := w.begin(w.ada, DueEnrol)
+	w.totp(w.ada)
+	_, _, err = w.FinishEnrolPending(t.Context(), early, Proof{Kind: Mail, Code: sent}, "")
+	w.is("finishing what was begun before there was a factor", err, ErrGone)
+	_, err = w.BeginEnrolPending(t.Context(), late, Passkey)
+	w.is("beginning when there is a factor", err, ErrGone)
+	f, err := w.Factors(t.Context(), w.ada.ID)
+	w.ok("reading", err)
+	if len(f.List) != 1 || f.List[0].Kind != TOTP {
+		t.Errorf("there is more than the person set up: %+v", f.List)
+	}
+}
