@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
 )
 
@@ -70,10 +71,16 @@ func FromWestern(r io.Reader) io.Reader {
 }
 
 // ToWestern returns the text of r, which is in UTF-8, in windows-1252. What FromWestern
-// made comes out as the same bytes. Reading returns an error for a character that
-// windows-1252 has not.
+// made comes out as the same bytes. A character that windows-1252 has not, as the text of
+// a mask may have, becomes a question mark.
 func ToWestern(r io.Reader) io.Reader {
-	return transform.NewReader(r, charmap.Windows1252.NewEncoder())
+	known := runes.Map(func(c rune) rune {
+		if _, ok := charmap.Windows1252.EncodeRune(c); !ok {
+			return '?'
+		}
+		return c
+	})
+	return transform.NewReader(r, transform.Chain(known, charmap.Windows1252.NewEncoder()))
 }
 
 // ToWesternPage is ToWestern for pages: a character that windows-1252 has not, as a

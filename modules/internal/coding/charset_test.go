@@ -46,8 +46,8 @@ func TestWestern(t *testing.T) {
 			t.Errorf("%s: %q goes out as %q, %v", name, text, got, err)
 		}
 	}
-	if got, err := io.ReadAll(ToWestern(strings.NewReader("a\u20b9"))); err == nil {
-		t.Errorf("a character that windows-1252 has not goes out as %q", got)
+	if got, err := io.ReadAll(ToWestern(strings.NewReader("a\u20b9\u0939b"))); err != nil || string(got) != "a??b" {
+		t.Errorf("characters that windows-1252 has not go out as %q, %v", got, err)
 	}
 	if got, err := io.ReadAll(ToWesternPage(strings.NewReader("<a title=\"\u20b9\">"))); err != nil || string(got) != `<a title="&#8377;">` {
 		t.Errorf("a character that windows-1252 has not goes out in a page as %q, %v", got, err)
