@@ -65,8 +65,8 @@ type Node struct {
 	Fields   bool             // an object whose members are fields of the enclosing record
 	Matrix   *Matrix          // rows by position
 	Total    string           // a number that counts the records of the set of this name
-	Link     bool             // the address of something at the CRM, which is followed at the gate
-	Cursor   bool             // a text by which the CRM knows where a list goes on
+	Link     bool             // a text is the address of something at the CRM, which is followed at the gate
+	Cursor   bool             // a text is where the CRM goes on with a list
 	Entity   *Entity          // table for everything below that no other node claims; nil inherits
 	Form     *Form            // of Treatment.Text: the text holds the document in another form than JSON; nil if not
 }

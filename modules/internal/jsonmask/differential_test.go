@@ -48,7 +48,7 @@ func compare(m *Masker, p *plan.Plan, doc []byte, r *rand.Rand) (fault string) {
 	want, wantErr := runOracle(p, viewer, doc, pushed)
 	defer func(was bool) { wide = was }(wide)
 	wide = wide && r.IntN(4) > 0 // as on a processor that cannot
-	m.Reset(p, viewer, Limits{Pushed: pushed})
+	m.Reset(p, viewer, Limits{Pushed: pushed, Link: linked})
 	got, err := io.ReadAll(m.Reader(&chopped{r, doc, most}))
 	switch {
 	case wantErr == nil && err != nil:

@@ -129,8 +129,34 @@ func newGenerator(seed uint64) *generator {
 	g.plan = &plan.Plan{Fallback: g.entity(), MaxRows: pick(g, 0, 0, 0, 1, 2)}
 	if g.IntN(10) > 0 {
 		g.plan.Root = g.node(3)
+		asides(rand.New(rand.NewPCG(seed, 8)), g.plan.Root, map[*plan.Node]bool{})
 	}
 	return g
+}
+
+// asides makes links and cursors of some nodes that say nothing.
+func asides(r *rand.Rand, n *plan.Node, seen map[*plan.Node]bool) {
+	if n == nil || seen[n] {
+		return
+	}
+	seen[n] = true
+	if plain(n) && bare(n) {
+		n.Link, n.Cursor = r.IntN(3) == 0, r.IntN(3) == 0
+	}
+	asides(r, n.Elements, seen)
+	for _, name := range slices.Sorted(maps.Keys(n.Members)) {
+		asides(r, n.Members[name], seen)
+	}
+	if n.Record != nil {
+		for _, name := range slices.Sorted(maps.Keys(n.Record.Nested)) {
+			asides(r, n.Record.Nested[name], seen)
+		}
+	}
+	if n.Pairs != nil {
+		for _, name := range slices.Sorted(maps.Keys(n.Pairs.Nested)) {
+			asides(r, n.Pairs.Nested[name], seen)
+		}
+	}
 }
 
 // document writes a document; mostly one that fits the node.

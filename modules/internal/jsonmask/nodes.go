@@ -26,8 +26,8 @@ func (w *walker) node(v int, n *plan.Node, e env) (end int, keep bool, err error
 		end, err = w.matrix(v, n.Matrix, e)
 	case n.Total != "" && c != '{':
 		end, err = w.total(v, n.Total)
-	case n.Link || n.Cursor:
-		return w.aside(v, n, e)
+	case (n.Link || n.Cursor) && c == '"':
+		end, err = w.aside(v, n, e)
 	case !plain(n):
 		end, err = w.misplaced(v, e)
 	case c == '{' && takesObject(n):
