@@ -4,6 +4,7 @@
 package oidc
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -310,5 +311,19 @@ func TestNewRefusesParametersThatAreTheGates(t *testing.T) {
 		if _, err := New(h.config(func(c *Config) { c.Extra = map[string]string{name: "x"} })); err == nil {
 			t.Errorf("%s can be overridden", name)
 		}
+	}
+}
+
+// Whoever asks first and goes away must not leave a failure behind that keeps the
+// others out, again and again.
+func TestAVisitorWhoGoesAwayStopsNobody(t *testing.T) {
+	s := newStage(t)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // each gets its turn or not, by chance
+		_, _ = s.rp.metadata(gone, s.env)
+	}
+	if _, err := s.rp.metadata(t.Context(), s.env); err != nil {
+		t.Errorf("the next one: %v", err)
 	}
 }

@@ -76,7 +76,8 @@ func (p *Provider) metadata(ctx context.Context, env signin.Env) (*metadata, err
 		}
 		return nil, c.err
 	}
-	m, err := p.discover(ctx, now)
+	// For whoever asks next too: a visitor who goes away is no failure of the provider.
+	m, err := p.discover(context.WithoutCancel(ctx), now)
 	if err != nil {
 		c.err = err
 		c.next = now.Add(min(lastPause, firstPause<<min(c.fails, 8)))

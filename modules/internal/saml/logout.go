@@ -32,7 +32,7 @@ func (p *Provider) Leave(ctx context.Context, env signin.Env, g signin.Grant) (s
 		return signin.Next{}, errors.New("what was kept of the sign-in cannot be read")
 	}
 	now := env.Clock.Now().UTC()
-	idp, err := p.idp.get(ctx, now, env.Log)
+	idp, err := p.idp.get(now, env.Log)
 	if err != nil {
 		return signin.Next{}, err
 	}
@@ -92,13 +92,13 @@ type logoutMessage struct {
 // readLogout takes a logout message by either binding. Without a signature by the
 // provider there is no message: anybody could sign anybody out.
 func (p *Provider) readLogout(ctx context.Context, env signin.Env, r *http.Request) (*logoutMessage, *idp, error) {
-	idp, err := p.idp.get(ctx, env.Clock.Now().UTC(), env.Log)
+	idp, err := p.idp.get(env.Clock.Now().UTC(), env.Log)
 	if err != nil {
 		return nil, nil, err
 	}
 	m, err := parseLogout(r, idp, env)
 	if errors.Is(err, errSigner) {
-		if again, changed := p.idp.unknownSigner(ctx, idp, env.Clock.Now().UTC()); changed {
+		if again, changed := p.idp.unknownSigner(idp, env.Clock.Now().UTC()); changed {
 			idp = again
 			m, err = parseLogout(r, idp, env)
 		}

@@ -459,3 +459,17 @@ func TestDestinationWithAQueryIsSignedWithoutIt(t *testing.T) {
 	}
 	gateSigned(t, u, "SAMLRequest")
 }
+
+// Whoever asks first and goes away must not leave a failure behind that keeps the
+// others out, again and again.
+func TestAVisitorWhoGoesAwayStopsNobody(t *testing.T) {
+	s := newServer(t)
+	s.set(metadataOf(theIDP()))
+	b := s.bench(t, nil)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, _ = b.p.Begin(gone, b.env, signin.Flow{ID: strings.Repeat("f", 43)})
+	if err := b.signIn(theIDP, "1"); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+}

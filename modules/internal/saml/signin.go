@@ -47,7 +47,7 @@ func newID(env signin.Env) (string, error) {
 // stays here: SAML has no place for one that does not bind the answer to it.
 func (p *Provider) Begin(ctx context.Context, env signin.Env, flow signin.Flow) (signin.Next, []byte, error) {
 	now := env.Clock.Now().UTC()
-	idp, err := p.idp.get(ctx, now, env.Log)
+	idp, err := p.idp.get(now, env.Log)
 	if err != nil {
 		return signin.Next{}, nil, err
 	}
@@ -148,7 +148,7 @@ func (p *Provider) Finish(ctx context.Context, env signin.Env, r *http.Request, 
 // metadata read again.
 func (p *Provider) readResponse(ctx context.Context, env signin.Env, doc []byte, request string) (*assertion, *idp, error) {
 	now := env.Clock.Now().UTC()
-	idp, err := p.idp.get(ctx, now, env.Log)
+	idp, err := p.idp.get(now, env.Log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,7 +162,7 @@ func (p *Provider) readResponse(ctx context.Context, env signin.Env, doc []byte,
 	}
 	a, err := rd.response(doc)
 	if errors.Is(err, errSigner) {
-		if again, changed := p.idp.unknownSigner(ctx, idp, now); changed {
+		if again, changed := p.idp.unknownSigner(idp, now); changed {
 			idp, rd.certs = again, again.certs
 			a, err = rd.response(doc)
 		}

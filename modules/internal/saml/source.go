@@ -113,15 +113,15 @@ func (s *source) usable(p *idp, now time.Time) bool {
 }
 
 // get returns the metadata as it is known.
-func (s *source) get(ctx context.Context, now time.Time, log *slog.Logger) (*idp, error) {
+func (s *source) get(now time.Time, log *slog.Logger) (*idp, error) {
 	p := s.current.Load()
 	if !s.usable(p, now) {
-		return s.refresh(ctx, now, retryGap)
+		return s.refresh(now, retryGap)
 	}
 	if now.Sub(p.read) >= s.every && s.busy.CompareAndSwap(false, true) {
 		s.running.Go(func() {
 			defer s.busy.Store(false)
-			if _, err := s.refresh(s.ctx, now, min(s.every, time.Minute)); err != nil && s.ctx.Err() == nil && log != nil {
+			if _, err := s.refresh(now, min(s.every, time.Minute)); err != nil && s.ctx.Err() == nil && log != nil {
 				log.Warn("the identity provider's metadata could not be read again; what was read last stays", "error", err)
 			}
 		})
@@ -130,8 +130,9 @@ func (s *source) get(ctx context.Context, now time.Time, log *slog.Logger) (*idp
 }
 
 // refresh reads the metadata unless that was tried less than gap ago. On failure
-// it returns what is known while that may be believed, with the error.
-func (s *source) refresh(ctx context.Context, now time.Time, gap time.Duration) (*idp, error) {
+// it returns what is known while that may be believed, with the error. It reads for
+// everybody: a visitor who goes away is no failure of the provider.
+func (s *source) refresh(now time.Time, gap time.Duration) (*idp, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.current.Load()
@@ -147,7 +148,7 @@ func (s *source) refresh(ctx context.Context, now time.Time, gap time.Duration) 
 		}
 	}
 	s.tried = now
-	p, err := s.read(ctx, now)
+	p, err := s.read(s.ctx, now)
 	if err == nil && !s.usable(p, now) {
 		err = fmt.Errorf("the metadata %s was valid until %s only", s.where, p.until.Format(time.RFC3339))
 	}
@@ -161,8 +162,8 @@ func (s *source) refresh(ctx context.Context, now time.Time, gap time.Duration) 
 
 // unknownSigner reads the metadata again because a signature is by nobody it
 // knows, and says whether the certificates are others now.
-func (s *source) unknownSigner(ctx context.Context, before *idp, now time.Time) (*idp, bool) {
-	p, err := s.refresh(ctx, now, unknownGap)
+func (s *source) unknownSigner(before *idp, now time.Time) (*idp, bool) {
+	p, err := s.refresh(now, unknownGap)
 	if err != nil || p == nil {
 		return before, false
 	}
