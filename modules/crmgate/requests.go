@@ -204,8 +204,8 @@ func (a *App) passwordPolicy() password.Policy {
 // applySettings hands the policy's settings to what runs. What stands in the
 // Caddyfile is pinned and wins.
 func (a *App) applySettings() {
-	rt, s := a.runtime.Load(), a.snapshot.Load().Policy.Settings().Session
-	idle, absolute := s.Idle.D(), s.Absolute.D()
+	rt, set := a.runtime.Load(), a.snapshot.Load().Policy.Settings()
+	idle, absolute := set.Session.Idle.D(), set.Session.Absolute.D()
 	if c := a.Session; c != nil {
 		if c.Idle > 0 {
 			idle = time.Duration(c.Idle)
@@ -216,6 +216,7 @@ func (a *App) applySettings() {
 	}
 	if rt != nil {
 		rt.sessions.SetLimits(idle, absolute)
+		rt.sessions.SetMaxPerPerson(set.SignIn.MaxSessions)
 	}
 }
 

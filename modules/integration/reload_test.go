@@ -177,6 +177,26 @@ func TestReloadPolicy(t *testing.T) {
 }
 
 // TestReloadConfig: the same with Caddy's own configuration.
+// How many sessions a person may have holds from the next sign-in on.
+func TestReloadMaxSessions(t *testing.T) {
+	s := &setup{crm: serve(t, new(recorder))}
+	d := s.start(t)
+	d.add(t, "asha@example.com", "administrator", crmUser{})
+	one, two := d.signedIn(t, "asha@example.com"), d.signedIn(t, "asha@example.com")
+	before := d.admin(t, http.MethodGet, "/crmgate/info", "")
+	write(t, filepath.Join(filepath.Dir(s.data), filepath.Base(s.data)+"-policy.yaml"), rolesOnly+"settings: {sign_in: {max_sessions: 1}}\n")
+	eventually(t, 20*time.Second, "the new policy is in force", func() bool {
+		return d.admin(t, http.MethodGet, "/crmgate/info", "") != before
+	})
+	if !one.inside() || !two.inside() {
+		t.Error("sessions ended before anybody signed in")
+	}
+	last := d.signedIn(t, "asha@example.com")
+	if one.inside() || two.inside() || !last.inside() {
+		t.Errorf("of one session that may be there are %t, %t and the last %t", one.inside(), two.inside(), last.inside())
+	}
+}
+
 func TestReloadConfig(t *testing.T) {
 	d := startDemo(t, "", "--leads", "300")
 	var people []*browser

@@ -173,6 +173,12 @@ func TestMaxPerPerson(t *testing.T) {
 	if all := m.All(2); len(all) != 2 {
 		t.Errorf("All(2) returns %d sessions", len(all))
 	}
+	m.SetMaxPerPerson(1)
+	w.clk.Advance(time.Second)
+	last, _ := signIn(t, m, ada)
+	wantErr(t, m, tokens[2], ErrNoSession)
+	wantErr(t, m, tokens[3], ErrNoSession)
+	wantGood(t, m, last)
 }
 
 // Sign-ins at the same moment leave as many sessions as there may be: they do not

@@ -86,6 +86,7 @@ type Manager struct {
 	clk    clock.Clock
 	rand   io.Reader
 	limits atomic.Pointer[limits]
+	most   atomic.Int64 // sessions of one kind a person may have; 0: no limit
 
 	view   view
 	locks  atomic.Pointer[lockIndex]
@@ -150,6 +151,7 @@ func New(o Options) (*Manager, error) {
 	m.locks.Store(newLockIndex(nil))
 	m.lostAt.Store(1) // nothing is known yet: since ever
 	m.SetLimits(o.Idle, o.Absolute)
+	m.SetMaxPerPerson(o.MaxPerPerson)
 	return m, nil
 }
 
@@ -166,6 +168,9 @@ func (m *Manager) SetLimits(idle, absolute time.Duration) {
 	}
 	m.limits.Store(l)
 }
+
+// SetMaxPerPerson changes Options.MaxPerPerson, from the next sign-in on.
+func (m *Manager) SetMaxPerPerson(n int) { m.most.Store(int64(max(0, n))) }
 
 // Start subscribes to changes and loads the view, and keeps both until Stop. A
 // store that is away does not fail it: the manager answers ErrUnavailable until

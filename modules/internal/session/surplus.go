@@ -12,7 +12,7 @@ import (
 
 // idsOf returns which sessions of a person are there, when their number is limited.
 func (m *Manager) idsOf(personID string) map[string]bool {
-	if m.opts.MaxPerPerson == 0 {
+	if m.most.Load() == 0 {
 		return nil
 	}
 	ids := map[string]bool{}
@@ -27,7 +27,8 @@ func (m *Manager) idsOf(personID string) map[string]bool {
 // them. Of sign-ins at the same moment all find the same oldest, which may be s: were
 // each to spare itself, they would end each other.
 func (m *Manager) endSurplus(ctx context.Context, s *Session, there map[string]bool) error {
-	if m.opts.MaxPerPerson == 0 {
+	most := int(m.most.Load())
+	if most == 0 {
 		return nil
 	}
 	mine := slices.DeleteFunc(m.List(s.PersonID), func(o *Session) bool { return o.Kind != s.Kind })
@@ -40,7 +41,7 @@ func (m *Manager) endSurplus(ctx context.Context, s *Session, there map[string]b
 		}
 		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
 	})
-	for _, o := range mine[:max(0, len(mine)-m.opts.MaxPerPerson)] {
+	for _, o := range mine[:max(0, len(mine)-most)] {
 		if err := m.End(ctx, o.ID, ReasonReplaced); err != nil {
 			return err
 		}
