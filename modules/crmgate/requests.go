@@ -168,7 +168,13 @@ func (a *App) AuditReady() error {
 // errStoreDown refuses requests of a strict audit while its store is away.
 var errStoreDown = errors.New("the records store is away and the audit is strict")
 
-// AuditNow keeps a record durably before it returns.
+// AuditFirst keeps the record of what is about to happen: it is in the store when this
+// returns. One that had to go to the spool is kept, and an error all the same.
+func (a *App) AuditFirst(ctx context.Context, r audit.Record) error {
+	return a.runtime.Load().audit.AppendStored(ctx, r)
+}
+
+// AuditNow keeps a record durably before it returns, in the store or in the spool.
 func (a *App) AuditNow(ctx context.Context, r audit.Record) error {
 	return a.runtime.Load().audit.AppendNow(ctx, r)
 }

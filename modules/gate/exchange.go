@@ -176,19 +176,20 @@ func (x *exchange) finish() {
 }
 
 // auditFirst makes the record durable before the CRM is asked, when the audit is
-// strict. Such a record cannot say how the answer turned out.
+// strict. Such a record cannot say how the answer turned out. When that fails, the
+// refusal that follows has a record of its own: this one may stand or not.
 func (x *exchange) auditFirst() error {
 	if err := x.app.AuditReady(); err != nil || !x.app.AuditStrict() {
 		return err
 	}
-	x.audited = true
+	rec := x.record("allow", x.d.Reason, time.Since(x.start))
 	if x.d.Pending != nil {
 		// What comes of it is in the record of the read, which follows.
-		rec := x.record("deny", x.d.Reason, time.Since(x.start))
-		rec.Detail = "unless the record as it is now allows it: " + rec.Detail
-		return x.app.AuditNow(x.r.Context(), rec)
+		rec.Decision, rec.Detail = "deny", "unless the record as it is now allows it: "+rec.Detail
 	}
-	return x.app.AuditNow(x.r.Context(), x.record("allow", x.d.Reason, time.Since(x.start)))
+	err := x.app.AuditFirst(x.r.Context(), rec)
+	x.audited = err == nil
+	return err
 }
 
 // record is the audit record of this exchange: names and numbers, never values.

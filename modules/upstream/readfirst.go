@@ -114,7 +114,7 @@ func (t *Transport) settle(out *http.Request, d *crmgate.Decision, send crmgate.
 			settled = conditional(out, d, settled, a.tags)
 		}
 		d.Settled = &settled
-		t.recordRead(d, a)
+		t.recordRead(out.Context(), d)
 	}
 	s := d.Settled
 	if s.Reason != policy.Allowed {
@@ -189,8 +189,9 @@ func setBody(out *http.Request, body []byte) {
 }
 
 // recordRead keeps in the audit that records were read for somebody, and what was
-// decided after it. With a strict audit the request's own record stands already.
-func (t *Transport) recordRead(d *crmgate.Decision, a *asker) {
+// decided after it. With a strict audit the request's own record stands already, and
+// says no: what is allowed after all is sent only when this one is in the store.
+func (t *Transport) recordRead(ctx context.Context, d *crmgate.Decision) {
 	rec := audit.Record{
 		Time: time.Now(), Kind: "read_before_write", RequestID: d.RequestID, IP: d.Client.String(),
 		Method: d.Method, Path: d.Path, Decision: "deny", Reason: string(d.Settled.Reason), Detail: d.Settled.Detail,
@@ -207,6 +208,14 @@ func (t *Transport) recordRead(d *crmgate.Decision, a *asker) {
 	if op := d.Operation(); op != nil {
 		rec.Operation, rec.Entity, rec.Action = op.ID, op.Entity, string(op.Action)
 		rec.Records, rec.Count = op.Records[:min(len(op.Records), 20)], len(op.Records)
+	}
+	if rec.Decision == "allow" && t.app.AuditStrict() {
+		err := t.app.AuditFirst(ctx, rec)
+		if err == nil {
+			return
+		}
+		d.Settled = &policy.Settled{Reason: policy.Unwritable, Detail: err.Error()}
+		rec.Decision, rec.Reason, rec.Detail = "deny", string(policy.Unwritable), err.Error()
 	}
 	t.app.Audit(rec)
 }

@@ -83,7 +83,7 @@ func (w *Writer) flush() {
 	}
 	for i, g := range gs {
 		n := len(g.rs)
-		err := w.place(g.rs)
+		err := w.place(g)
 		if err != nil && !w.opt.Strict {
 			// Accepted is accepted: they stay first in the queue.
 			w.setRefusing(err)
@@ -104,7 +104,7 @@ func (w *Writer) flush() {
 		w.queued -= n
 		if reuse && w.spare == nil {
 			clear(g.rs)
-			g.rs = g.rs[:0]
+			g.rs, g.spooled = g.rs[:0], false
 			w.spare = g
 		}
 		w.room.Broadcast()
@@ -132,8 +132,9 @@ func (w *Writer) setRefusing(err error) {
 // due says whether a store that was away should be tried again.
 func (w *Writer) due() bool { return w.up.Load() || !time.Now().Before(w.retryAt) }
 
-// place puts records into the store or, when it is away, into the spool.
-func (w *Writer) place(rs []Record) error {
+// place puts a group's records into the store or, when it is away, into the spool.
+func (w *Writer) place(g *group) error {
+	rs := g.rs
 	err := errors.New("the store is away")
 	if w.opt.Strict || w.due() {
 		if err = w.drain(); err == nil {
@@ -151,6 +152,7 @@ func (w *Writer) place(rs []Record) error {
 	if err := w.spool.append(rs); err != nil {
 		return fmt.Errorf("spooling: %w", err)
 	}
+	g.spooled = true
 	w.nSpooled.Add(uint64(len(rs)))
 	w.noteSpool()
 	return nil

@@ -48,6 +48,28 @@ func TestSpool(t *testing.T) {
 	}
 }
 
+// TestAppendStored: what waits on disk is not in the store, and is kept there for later.
+func TestAppendStored(t *testing.T) {
+	m := newMemory()
+	w := open(t, Options{Store: m, Spool: filepath.Join(t.TempDir(), "s"), Retry: time.Millisecond})
+	if err := w.AppendStored(t.Context(), numbered(0)); err != nil {
+		t.Fatal(err)
+	}
+	m.set(func(m *memory) { m.away = true })
+	var un *UnavailableError
+	if err := w.AppendStored(t.Context(), numbered(1)); !errors.As(err, &un) {
+		t.Errorf("a record that only waits on disk: %v, want an error", err)
+	}
+	m.set(func(m *memory) { m.away = false })
+	until(t, "the spool is empty", func() bool { return w.Stats().InSpool == 0 })
+	for i := 2; i < 5; i++ {
+		if err := w.AppendStored(t.Context(), numbered(i)); err != nil {
+			t.Errorf("with the store back: %v", err)
+		}
+	}
+	stored(t, m, 5)
+}
+
 func TestSpoolSurvivesRestart(t *testing.T) {
 	m := newMemory()
 	path := filepath.Join(t.TempDir(), "audit.spool")

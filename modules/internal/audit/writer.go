@@ -65,7 +65,10 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // ErrClosed is the cause when a Writer was closed.
 var ErrClosed = errors.New("the audit is closed")
 
-var errQueueFull = errors.New("the store is away and the queue is nearly full")
+var (
+	errQueueFull = errors.New("the store is away and the queue is nearly full")
+	errSpooled   = errors.New("the store is away, the record waits on disk")
+)
 
 // Stats are a Writer's counters since it was opened, and its state.
 type Stats struct {
@@ -123,9 +126,10 @@ type Writer struct {
 
 // group is what goes into one transaction.
 type group struct {
-	rs   []Record
-	done chan struct{} // made when somebody waits
-	err  error         // set before done is closed
+	rs      []Record
+	done    chan struct{} // made when somebody waits
+	spooled bool          // they wait on disk; this and err are set before done is closed
+	err     error
 }
 
 // Open reads where the chain ends, checks the spool, moves what it holds into the
@@ -198,15 +202,31 @@ func (w *Writer) Append(r Record) error {
 // in the spool when the store is away and the Writer is not Strict. When ctx ends
 // first the record may or may not be written.
 func (w *Writer) AppendNow(ctx context.Context, r Record) error {
-	g, err := w.add(&r, true)
+	_, err := w.append(ctx, &r)
+	return err
+}
+
+// AppendStored is AppendNow for a caller to whom only the store counts: a record that
+// had to go to the spool is kept there, and is an error nonetheless.
+func (w *Writer) AppendStored(ctx context.Context, r Record) error {
+	spooled, err := w.append(ctx, &r)
+	if err == nil && spooled {
+		return &UnavailableError{Err: errSpooled}
+	}
+	return err
+}
+
+// append waits until the record is durable, and says whether in the spool.
+func (w *Writer) append(ctx context.Context, r *Record) (spooled bool, err error) {
+	g, err := w.add(r, true)
 	if err != nil {
-		return err
+		return false, err
 	}
 	select {
 	case <-g.done: // made before add returned, never changed since
-		return g.err
+		return g.spooled, g.err
 	case <-ctx.Done():
-		return &UnavailableError{Err: ctx.Err()}
+		return false, &UnavailableError{Err: ctx.Err()}
 	}
 }
 
