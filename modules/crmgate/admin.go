@@ -224,6 +224,19 @@ func (c *adminCall) act(kind, email, detail string) error {
 	return c.app.act(c.r.Context(), audit.Record{Kind: kind, Email: email, Decision: "allow", Reason: "allowed", Detail: "admin api: " + detail})
 }
 
+// did audits an act whatever became of it: what was done before a step failed holds.
+func (c *adminCall) did(kind, email, detail string, err error) error {
+	if err != nil {
+		detail += "; not all of it could be done"
+	}
+	return errors.Join(err, c.act(kind, email, detail))
+}
+
+// refused says whether an act failed for what the caller sent, so that nothing was done.
+func refused(err error) bool {
+	return err != nil && adminStatus(err) != http.StatusServiceUnavailable
+}
+
 // info tells what is running.
 func (c *adminCall) info() (any, error) {
 	snap := c.app.Snapshot()

@@ -57,13 +57,8 @@ func (c *adminCall) resetFactors() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.app.doors.Load().factors.Reset(c.r.Context(), p.ID); err != nil {
-		return nil, err
-	}
-	if err := c.app.endAccess(c.r.Context(), p.ID, spared{}); err != nil {
-		return nil, err
-	}
-	return map[string]bool{"ok": true}, c.act("factors", p.Email, "took all second factors and trusted devices away")
+	err = errors.Join(c.app.doors.Load().factors.Reset(c.r.Context(), p.ID), c.app.endAccess(c.r.Context(), p.ID, spared{}))
+	return map[string]bool{"ok": true}, c.did("factors", p.Email, "took all second factors and trusted devices away", err)
 }
 
 // deviceOutput is what the admin API tells of a trusted device.
@@ -117,10 +112,7 @@ func (c *adminCall) revokeDevices() (any, error) {
 		return nil, err
 	}
 	n, err := c.app.doors.Load().factors.EndDevices(c.r.Context(), p.ID)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]int{"revoked": n}, c.act("device", p.Email, fmt.Sprintf("revoked %d trusted devices", n))
+	return map[string]int{"revoked": n}, c.did("device", p.Email, fmt.Sprintf("revoked %d trusted devices", n), err)
 }
 
 // setPhone sets the number a person's text messages go to.
@@ -157,11 +149,12 @@ func (c *adminCall) importHash() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.app.doors.Load().keeper.Import(c.r.Context(), p.ID, in.Hash, in.MustChange); err != nil {
-		if errors.Is(err, password.ErrStored) {
-			return nil, badInput{err}
-		}
+	err = c.app.doors.Load().keeper.Import(c.r.Context(), p.ID, in.Hash, in.MustChange)
+	if errors.Is(err, password.ErrStored) {
+		err = badInput{err}
+	}
+	if refused(err) {
 		return nil, err
 	}
-	return map[string]bool{"ok": true}, c.act("person", p.Email, "imported a password hash")
+	return map[string]bool{"ok": true}, c.did("person", p.Email, "imported a password hash", err)
 }

@@ -78,14 +78,15 @@ func (c *adminCall) addPerson() (any, error) {
 	}
 	stored, err := c.rt.directory.Add(c.r.Context(), p)
 	if err != nil {
-		return nil, fmt.Errorf("adding the person: %w", err)
+		err = fmt.Errorf("adding the person: %w", err)
+	}
+	if stored.ID == "" {
+		return nil, err
 	}
 	if in.Password != nil {
-		if err := c.setPassword(&stored, *in.Password, in.MustChange != nil && *in.MustChange); err != nil {
-			return nil, err
-		}
+		err = errors.Join(err, c.setPassword(&stored, *in.Password, in.MustChange != nil && *in.MustChange))
 	}
-	return outPerson(&stored), c.act("person", p.Email, "added")
+	return outPerson(&stored), c.did("person", p.Email, "added", err)
 }
 
 // changePerson changes a person. Ending somebody's access ends his sessions.
@@ -106,34 +107,52 @@ func (c *adminCall) changePerson() (any, error) {
 	if err := c.checkPassword(&p, in.Password); err != nil {
 		return nil, err
 	}
-	if p, err = c.rt.directory.Update(c.r.Context(), p); err != nil {
-		return nil, fmt.Errorf("changing the person: %w", err)
+	if in.MustChange != nil && *in.MustChange && in.Password == nil {
+		if _, err := c.rt.records.Credential(c.r.Context(), p.ID, password.CredentialKind); err != nil {
+			return nil, fmt.Errorf("demanding another password: %w", err)
+		}
 	}
+	if p, err = c.rt.directory.Update(c.r.Context(), p); err != nil {
+		err = fmt.Errorf("changing the person: %w", err)
+	}
+	if p.ID == "" {
+		return nil, err
+	}
+	// The change holds: what follows from it waits for no second attempt.
+	err = errors.Join(err, c.changePassword(&p, &in), c.endChanged(&p, &before))
+	return outPerson(&p), c.did("person", before.Email, changes(&in), err)
+}
+
+// changePassword sets another password, or demands one.
+func (c *adminCall) changePassword(p *records.Person, in *personInput) error {
 	mustChange := c.app.Snapshot().Policy.Settings().Password.ResetAfterAdminChange
 	if in.MustChange != nil {
 		mustChange = *in.MustChange
 	}
-	if in.Password != nil {
-		if err := c.setPassword(&p, *in.Password, mustChange); err != nil {
-			return nil, err
-		}
-	} else if in.MustChange != nil && mustChange {
+	switch {
+	case in.Password != nil:
+		return c.setPassword(p, *in.Password, mustChange)
+	case in.MustChange != nil && mustChange:
 		if err := c.app.doors.Load().keeper.Demand(c.r.Context(), p.ID); err != nil {
-			return nil, fmt.Errorf("demanding another password: %w", err)
+			return fmt.Errorf("demanding another password: %w", err)
 		}
 	}
-	if p.Status != records.Active {
-		err = c.app.endAccess(c.r.Context(), p.ID, spared{})
-		if err == nil {
-			err = c.app.doors.Load().resets.Cancel(c.r.Context(), p.ID)
-		}
-	} else if p.Role != before.Role {
+	return nil
+}
+
+// endChanged ends what a change of status or role leaves no right to.
+func (c *adminCall) endChanged(p, before *records.Person) error {
+	var err error
+	switch {
+	case p.Status != records.Active:
+		err = errors.Join(c.app.endAccess(c.r.Context(), p.ID, spared{}), c.app.doors.Load().resets.Cancel(c.r.Context(), p.ID))
+	case p.Role != before.Role:
 		err = c.rt.sessions.EndPerson(c.r.Context(), p.ID, "")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ending the person's sessions: %w", err)
+		return fmt.Errorf("ending the person's sessions: %w", err)
 	}
-	return outPerson(&p), c.act("person", p.Email, changes(&in))
+	return nil
 }
 
 // changes names what was changed, not to what.
@@ -216,10 +235,13 @@ func (c *adminCall) setKey() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.rt.keys.Put(c.r.Context(), p.ID, in.AccessKey, in.SecretKey); err != nil {
-		return nil, fmt.Errorf("storing the key pair: %w", err)
+	if err = c.rt.keys.Put(c.r.Context(), p.ID, in.AccessKey, in.SecretKey); err != nil {
+		err = fmt.Errorf("storing the key pair: %w", err)
 	}
-	return map[string]bool{"ok": true}, c.act("crm_key", p.Email, "set the CRM key pair")
+	if refused(err) {
+		return nil, err
+	}
+	return map[string]bool{"ok": true}, c.did("crm_key", p.Email, "set the CRM key pair", err)
 }
 
 // setLogin stores what a person signs in to the CRM with, sealed.
@@ -238,13 +260,13 @@ func (c *adminCall) setLogin() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.rt.putCRMCredentials(c.r.Context(), p.ID, in.User, in.Password); err != nil {
+	if err = c.rt.putCRMCredentials(c.r.Context(), p.ID, in.User, in.Password); refused(err) {
 		return nil, err
 	}
 	if k := c.app.logins; k != nil {
 		k.remember(p.ID, nil)
 	}
-	return map[string]bool{"ok": true}, c.act("crm_login", p.Email, "set the credentials for the CRM")
+	return map[string]bool{"ok": true}, c.did("crm_login", p.Email, "set the credentials for the CRM", err)
 }
 
 // person finds somebody by e-mail address.
