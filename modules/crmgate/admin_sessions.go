@@ -7,11 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/crmgate/crmgate/modules/internal/records"
 	"github.com/crmgate/crmgate/modules/internal/session"
 )
 
@@ -58,11 +58,19 @@ func (c *adminCall) sessions() (any, error) {
 
 // endSession ends one session.
 func (c *adminCall) endSession() (any, error) {
-	id := c.r.PathValue("id")
-	if err := c.rt.sessions.End(c.r.Context(), id, session.ReasonEnded); err != nil {
-		return nil, fmt.Errorf("ending the session: %w", err)
+	id, email := c.r.PathValue("id"), ""
+	s, found := c.rt.sessions.ByID(id)
+	if s != nil {
+		email = s.Email
 	}
-	return map[string]bool{"ok": true}, c.act("session", "", "ended session "+ShortID(id))
+	err := c.rt.sessions.End(c.r.Context(), id, session.ReasonEnded)
+	switch {
+	case errors.Is(found, session.ErrNoSession) && err == nil: // the beginning of an id, as the audit shows it, is none
+		return nil, fmt.Errorf("finding session %q: %w", id, records.ErrNotFound)
+	case err != nil:
+		err = fmt.Errorf("ending the session: %w", err)
+	}
+	return map[string]bool{"ok": true}, c.did("session", email, "ended session "+ShortID(id), err)
 }
 
 // endPerson ends all sessions of a person.
@@ -77,10 +85,10 @@ func (c *adminCall) endPerson() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.rt.sessions.EndPerson(c.r.Context(), p.ID, ""); err != nil {
-		return nil, fmt.Errorf("ending the sessions: %w", err)
+	if err = c.rt.sessions.EndPerson(c.r.Context(), p.ID, ""); err != nil {
+		err = fmt.Errorf("ending the sessions: %w", err)
 	}
-	return map[string]bool{"ok": true}, c.act("session", p.Email, "ended all sessions")
+	return map[string]bool{"ok": true}, c.did("session", p.Email, "ended all sessions", err)
 }
 
 // lockInput is what the admin API takes of a lock.
@@ -119,22 +127,29 @@ func (c *adminCall) lock() (any, error) {
 		}
 		l.Until = l.At.Add(d)
 	}
+	email := ""
 	if l.Target.Kind == session.ByUser {
-		if _, err := c.person(in.Value); err != nil {
+		p, err := c.person(in.Value)
+		if err != nil {
 			return nil, err
 		}
+		email = p.Email
 	}
 	stored, err := c.rt.sessions.Lock(c.r.Context(), l)
+	if err != nil {
+		err = fmt.Errorf("setting the lock: %w", err)
+	}
 	switch {
-	case errors.Is(err, session.ErrUnavailable):
-		return nil, fmt.Errorf("setting the lock: %w", err)
-	case err != nil:
-		return nil, badInput{fmt.Errorf("setting the lock: %w", err)}
+	case stored.ID == "" && !errors.Is(err, session.ErrUnavailable):
+		return nil, badInput{err}
+	case stored.ID == "":
+		return nil, err
 	}
-	if err := c.endTrust(&stored); err != nil {
-		return nil, fmt.Errorf("ending what waits and what is trusted: %w", err)
+	// The lock holds, also where some sessions could not be ended in the store yet.
+	if ended := c.endTrust(&stored); ended != nil {
+		err = errors.Join(err, fmt.Errorf("ending what waits and what is trusted: %w", ended))
 	}
-	return stored, c.act("lock", "", "locked "+stored.Target.String())
+	return stored, c.did("lock", email, "locked "+stored.Target.String(), err)
 }
 
 // endTrust ends the waiting sign-ins and the trusted devices of those a lock
@@ -156,10 +171,17 @@ func (c *adminCall) endTrust(l *session.Lock) error {
 // unlock lifts a lock.
 func (c *adminCall) unlock() (any, error) {
 	id := c.r.PathValue("id")
-	if err := c.rt.sessions.Unlock(c.r.Context(), id); err != nil {
-		return nil, fmt.Errorf("lifting the lock: %w", err)
+	there, err := c.rt.sessions.HasLock(c.r.Context(), id)
+	switch {
+	case err == nil && !there:
+		return nil, fmt.Errorf("finding lock %q: %w", id, records.ErrNotFound)
+	case err == nil:
+		err = c.rt.sessions.Unlock(c.r.Context(), id)
 	}
-	return map[string]bool{"ok": true}, c.act("lock", "", "lifted lock "+strings.TrimSpace(id))
+	if err != nil {
+		err = fmt.Errorf("lifting the lock: %w", err)
+	}
+	return map[string]bool{"ok": true}, c.did("lock", "", "lifted lock "+id, err)
 }
 
 // ShortID is how much of a session's id is shown: enough to tell two apart.

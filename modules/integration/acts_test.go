@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -43,6 +44,48 @@ func TestAdminActs(t *testing.T) {
 			if after := people(); after != before {
 				t.Errorf("%s was refused, and done:\n%s\n%s", change, before, after)
 			}
+		}
+	})
+	t.Run("a session and a lock that are not there", func(t *testing.T) {
+		b := d.signedIn(t, "asha@acme.test")
+		var list []struct{ ID string }
+		if err := json.Unmarshal([]byte(d.admin(t, http.MethodGet, "/crmgate/sessions", "")), &list); err != nil || len(list) != 1 {
+			t.Fatal(err, list)
+		}
+		id := list[0].ID
+		for _, path := range []string{"/crmgate/sessions/" + id[:12], "/crmgate/sessions/" + strings.Repeat("0", len(id)), "/crmgate/locks/nonsense"} {
+			if status, text := d.tryAdmin(http.MethodDelete, path, ""); status != http.StatusNotFound {
+				t.Errorf("DELETE %s: %d %s, want 404", path, status, text)
+			}
+		}
+		if out, err := d.command(t, "", "sessions", "end", id[:12]); err == nil {
+			t.Errorf("ending a session by the beginning of its id says: %s", out)
+		}
+		if a := b.get("/app/api/me"); a.StatusCode != http.StatusOK {
+			t.Errorf("the session: %s %s", a.Status, a.text())
+		}
+		if s, l := d.lastAct(t, "session"), d.lastAct(t, "lock"); s.Seq+l.Seq > 0 {
+			t.Errorf("the audit has records of what was not done: %+v %+v", s, l)
+		}
+		d.admin(t, http.MethodDelete, "/crmgate/sessions/"+id, "")
+		if a := b.get("/app/api/me"); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("after it has been ended: %s %s", a.Status, a.text())
+		}
+		if e := d.lastAct(t, "session"); e.Email != "asha@acme.test" {
+			t.Errorf("the record of the end does not say whose session it was: %+v", e)
+		}
+	})
+	t.Run("a lock says whom it locks", func(t *testing.T) {
+		var l struct{ ID string }
+		if err := json.Unmarshal([]byte(d.admin(t, http.MethodPost, "/crmgate/locks", `{"target":"user","value":"asha@acme.test"}`)), &l); err != nil {
+			t.Fatal(err)
+		}
+		if e := d.lastAct(t, "lock"); e.Email != "asha@acme.test" {
+			t.Errorf("the record of the lock: %+v", e)
+		}
+		d.admin(t, http.MethodDelete, "/crmgate/locks/"+l.ID, "")
+		if a := d.signedIn(t, "asha@acme.test").get("/app/api/me"); a.StatusCode != http.StatusOK {
+			t.Errorf("after the lock was lifted: %s", a.Status)
 		}
 	})
 }
