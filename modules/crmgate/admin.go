@@ -228,9 +228,13 @@ func (c *adminCall) act(kind, email, detail string) error {
 func (c *adminCall) did(kind, email, detail string, err error) error {
 	if err != nil {
 		detail += "; not all of it could be done"
+		err = unfinished{err}
 	}
 	return errors.Join(err, c.act(kind, email, detail))
 }
+
+// unfinished is an act of which a part holds: whatever failed, it was not refused.
+type unfinished struct{ error }
 
 // refused says whether an act failed for what the caller sent, so that nothing was done.
 func refused(err error) bool {
