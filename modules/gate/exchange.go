@@ -212,10 +212,7 @@ func (x *exchange) record(decision string, reason policy.Reason, took time.Durat
 	if x.session != nil {
 		rec.Session = crmgate.ShortID(x.session.ID)
 	}
-	if op := x.d.Operation(); op != nil {
-		rec.Operation, rec.Entity, rec.Action = op.ID, op.Entity, string(op.Action)
-		rec.Records, rec.Count = op.Records, op.Count
-	}
+	describe(&rec, x.d.Operations)
 	if p := x.d.Plan(); p != nil {
 		rec.Plan = p.ID
 	}

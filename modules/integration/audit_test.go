@@ -20,10 +20,11 @@ import (
 type entry struct {
 	Seq                                                     int64
 	Kind, Email, Operation, Decision, Reason, Path, Details string
-	Method                                                  string
+	Method, Entity, Action                                  string
 	Detail                                                  string
 	Status, Dropped                                         int
-	Masked, Hidden                                          []string
+	Masked, Hidden, Records                                 []string
+	Count                                                   int
 	RequestID                                               string `json:"request_id"`
 }
 
