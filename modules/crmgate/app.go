@@ -66,6 +66,8 @@ type App struct {
 	poolKey  string // "" until a reference to the runtime is held
 	keyless  bool   // the policy was compiled before there was a key
 	stop     context.CancelFunc
+	inForce  bool                // this one's rules hold, or did
+	prior    atomic.Pointer[App] // whose rules held before, until it is clear that they do no more
 }
 
 // CaddyModule returns the Caddy module information.
@@ -258,6 +260,7 @@ func (a *App) Start() error {
 	if a.grants != nil {
 		go a.grants.Run(ctx)
 	}
+	a.takeOver()
 	return nil
 }
 
@@ -267,6 +270,7 @@ func (a *App) Stop() error {
 	if a.stop != nil {
 		a.stop()
 	}
+	a.handOver()
 	return nil
 }
 

@@ -54,6 +54,7 @@ type runtime struct {
 	signer      *assertion.Signer
 	keys        *keyRing
 	quota       atomic.Pointer[quota.Quota]
+	inForce     atomic.Pointer[App] // whose rules hold: the last one started
 	stop        context.CancelFunc
 }
 

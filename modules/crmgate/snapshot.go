@@ -221,6 +221,42 @@ func (a *App) swapped(c *compiled) {
 	a.logger.Info("policy replaced", zap.String("digest", c.set.Digest()))
 }
 
+// takeOver makes this configuration's rules the ones in force.
+func (a *App) takeOver() {
+	a.inForce = true
+	a.prior.Store(a.runtime.Load().inForce.Swap(a))
+}
+
+// handOver is called when this configuration ends. Where another one has taken over
+// that judges differently, streams and sockets end as they do when the policy changes;
+// where this one could not begin to serve, the rules of the one before it hold again.
+func (a *App) handOver() {
+	if !a.inForce {
+		return
+	}
+	rt := a.runtime.Load()
+	if rt.inForce.CompareAndSwap(a, a.prior.Load()) {
+		return
+	}
+	if next := rt.inForce.Load(); next != nil {
+		next.prior.CompareAndSwap(a, nil)
+	}
+	if a.Superseded(a.snapshot.Load()) {
+		rt.sessions.CloseLive("the policy changed")
+	}
+}
+
+// Superseded says whether other rules hold by now than those of a snapshot: what was
+// decided by it may be answered, and must not go on for long.
+func (a *App) Superseded(s *Snapshot) bool {
+	app := a.runtime.Load().inForce.Load()
+	if app == nil {
+		return false
+	}
+	now := app.snapshot.Load()
+	return now.Policy.Digest() != s.Policy.Digest() || now.Map.Digest != s.Map.Digest
+}
+
 // reported says once that a watched file is bad, and once that it is good again.
 func (a *App) reported(file string, err error) {
 	if err != nil {

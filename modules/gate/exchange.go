@@ -124,6 +124,9 @@ func (x *exchange) attach() *http.Request {
 	}
 	if op := x.d.Operation(); op == nil || op.Kind == resource.Socket || op.Kind == resource.Stream {
 		x.detach = x.watch()
+		if x.app.Superseded(x.snap) { // since it was decided: whoever ended the others did not see this one
+			x.cancel(liveEnded("the policy changed"))
+		}
 	} else {
 		underWay.add(x)
 	}
