@@ -54,7 +54,8 @@ type Options[T any] struct {
 	// that shrank to almost nothing, say. nil: every parsed content is taken.
 	Accept func(old, new T) error
 	// Swapped is called after a new content became current. It is not called for
-	// the first one.
+	// the first one. One call ends before the next one begins, and the last one has
+	// what is current; it must not call Refresh.
 	Swapped func(T)
 	// Report is called once for every new failure, and with nil when the file is
 	// good again.
@@ -69,6 +70,7 @@ type File[T any] struct {
 	parse   func([]byte) (T, error)
 	o       Options[T]
 	current atomic.Pointer[T]
+	swap    sync.Mutex // one Swapped at a time, so that the last one told is the current one
 
 	mu       sync.Mutex // guards what follows; never held by Current
 	seen     stamp      // of the last content that was judged
@@ -275,12 +277,19 @@ func (f *File[T]) done(changed, mended bool, err error) (bool, error) {
 		f.o.Report(nil)
 	}
 	if changed && f.o.Swapped != nil {
-		f.o.Swapped(f.Current())
+		f.tell()
 	}
 	if err != nil {
 		return false, fmt.Errorf("loading %s: %w", f.path, err)
 	}
 	return changed, nil
+}
+
+// tell calls Swapped.
+func (f *File[T]) tell() {
+	f.swap.Lock()
+	defer f.swap.Unlock()
+	f.o.Swapped(f.Current())
 }
 
 func stat(path string) (stamp, error) {

@@ -205,6 +205,39 @@ func TestRefreshTakesAChangeAtOnce(t *testing.T) {
 	}
 }
 
+// TestTheLastToldIsTheCurrent: who takes a content into use slowly, while a newer one
+// comes, must not take the older one into use last.
+func TestTheLastToldIsTheCurrent(t *testing.T) {
+	f := open(t, nil)
+	slow, second := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	f.file.o.Swapped = func(s string) {
+		if s == "older" {
+			close(slow)
+			select {
+			case <-second: // nobody waited for this call
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		mu.Lock()
+		f.swapped = append(f.swapped, s)
+		mu.Unlock()
+	}
+	var wg sync.WaitGroup
+	f.write("older\n")
+	wg.Go(func() { _, _ = f.file.Refresh() })
+	<-slow
+	f.write("newer\n")
+	if changed, err := f.file.Refresh(); !changed || err != nil {
+		t.Fatalf("refresh: changed %v, error %v", changed, err)
+	}
+	close(second)
+	wg.Wait()
+	if last := f.swapped[len(f.swapped)-1]; last != f.file.Current() {
+		t.Errorf("%q is current, and %q was taken into use last", f.file.Current(), last)
+	}
+}
+
 func TestSameTimeAndSizeIsSeen(t *testing.T) {
 	f := open(t, nil)
 	at := f.clock.Now()
