@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
+	"github.com/crmgate/crmgate/modules/internal/records"
+	"github.com/crmgate/crmgate/modules/internal/session"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/resource"
 )
@@ -64,6 +67,7 @@ type explanation struct {
 	Allow       bool                `json:"allow"`
 	Reason      policy.Reason       `json:"reason"`
 	Detail      string              `json:"detail,omitempty"`
+	Depends     bool                `json:"depends,omitempty"` // denied, unless the record as it is now allows it
 	Explanation *policy.Explanation `json:"explanation,omitempty"`
 }
 
@@ -81,24 +85,48 @@ func (c *adminCall) explain() (any, error) {
 	if err != nil {
 		return nil, badInput{err}
 	}
-	snap := c.app.Snapshot()
 	p := PrincipalOf(person, nil)
-	env := c.app.PolicyEnv()
+	out := c.judged(p, req)
+	if person.Status != records.Active {
+		if out.Reason != policy.AllowedPublic {
+			out.keptOut(policy.Deactivated, "the person is not active")
+		}
+		return out, nil
+	}
+	// A lock on a session, a device or an address is none on the person.
+	err = c.app.CheckLocks(c.r.Context(), p, nil, netip.Addr{})
+	switch {
+	case errors.Is(err, session.ErrLocked):
+		out.keptOut(policy.Locked, err.Error())
+	case err != nil:
+		out.keptOut(policy.StoreUnavailable, "the locks cannot be checked")
+	}
+	return out, nil
+}
+
+// keptOut says that the person may not come in, whatever the policy allows.
+func (e *explanation) keptOut(reason policy.Reason, detail string) {
+	e.Allow, e.Reason, e.Detail, e.Depends = false, reason, detail, false
+}
+
+// judged is what map and policy say about a request of somebody who may come in.
+func (c *adminCall) judged(p *policy.Principal, req *resource.Request) explanation {
+	snap, env := c.app.Snapshot(), c.app.PolicyEnv()
 	out := explanation{Request: snap.Map.Explain(req)}
 	ops, err := operationsOf(snap.Map, req)
 	switch {
 	case errors.Is(err, resource.ErrUnmapped):
 		d := snap.Policy.DecideUnmapped(p)
 		out.Allow, out.Reason, out.Detail = d.Allow, d.Reason, d.Detail
-		return out, nil
-	case err != nil:
+		return out
+	case err != nil: // that it cannot be read is the explanation
 		out.Reason, out.Detail = policy.Unreadable, err.Error()
-		return out, nil //nolint:nilerr // that it cannot be read is the explanation
+		return out
 	}
 	d := snap.Policy.Decide(p, ops, env)
-	out.Allow, out.Reason, out.Detail = d.Allow, d.Reason, d.Detail
+	out.Allow, out.Reason, out.Detail, out.Depends = d.Allow, d.Reason, d.Detail, d.Pending != nil
 	out.Explanation = snap.Policy.Explain(p, ops, env)
-	return out, nil
+	return out
 }
 
 // operationsOf reads a request the way the gate does.

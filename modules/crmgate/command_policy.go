@@ -218,8 +218,11 @@ func printExplanation(c *cobra.Command, out *explanation) error {
 	w := c.OutOrStdout()
 	fmt.Fprintln(w, strings.TrimSpace(out.Request))
 	verdict := "denied"
-	if out.Allow {
+	switch {
+	case out.Allow:
 		verdict = "allowed"
+	case out.Depends:
+		verdict = "denied unless the record as it is now allows it"
 	}
 	fmt.Fprintf(w, "\n%s (%s)", verdict, out.Reason)
 	if out.Detail != "" {
