@@ -74,6 +74,8 @@ func tamperings(t *testing.T, rs []audit.Record) []tampering {
 		{"chain", `UPDATE crmgate_audit_block SET chain = 'other'` + where, nil, "c:5:missing"},
 		{"number", `UPDATE crmgate_audit_block SET first_seq = 99, last_seq = 99` + where, nil, "c:5:missing"},
 		{"last number", `UPDATE crmgate_audit_block SET last_seq = 7` + where, nil, "c:5:changed"},
+		{"latest time", `UPDATE crmgate_audit_block SET last_at = 0` + where, nil, "c:5:changed"},
+		{"earliest time", `UPDATE crmgate_audit_block SET first_at = last_at + 1` + where, nil, "c:5:changed"},
 		{"account", `UPDATE crmgate_audit_block SET account = 'other'` + where, nil, "c:5:missing"},
 		{"taken out", `DELETE FROM crmgate_audit_block` + where, nil, "c:5:missing"},
 		{"first taken out", `DELETE FROM crmgate_audit_block WHERE first_seq = 1`, nil, "c:1:missing"},

@@ -154,11 +154,9 @@ func (s *Store) insertBlock(ctx context.Context, tx *sql.Tx, rs []audit.Record) 
 	if err != nil {
 		return fmt.Errorf("%w: %w", records.ErrInvalid, err)
 	}
-	first, last := micros(rs[0].Time), micros(rs[0].Time)
+	first, last := span(rs)
 	emails := make(map[string]bool, 1)
 	for i := range rs {
-		at := micros(rs[i].Time)
-		first, last = min(first, at), max(last, at)
 		if e := rs[i].Email; e != "" {
 			emails[e] = true
 		}

@@ -157,6 +157,18 @@ func (sel *selection) cut() {
 	}
 }
 
+// span is the earliest and the latest time of records.
+func span(rs []audit.Record) (first, last int64) {
+	for i := range rs {
+		at := micros(rs[i].Time)
+		if i == 0 {
+			first, last = at, at
+		}
+		first, last = min(first, at), max(last, at)
+	}
+	return first, last
+}
+
 // records reads the block. One that cannot be read, or is not what its row says,
 // gives a record without a hash for each it should hold: nothing is left out
 // silently, and audit.Verify shows each as changed.
@@ -164,6 +176,9 @@ func (b *block) records() []audit.Record {
 	rs, err := audit.DecodeBlock(b.body)
 	if err == nil && (rs[0].Chain != b.chain || rs[0].Seq != b.firstSeq || rs[len(rs)-1].Seq != b.lastSeq) {
 		err = fmt.Errorf("%w: it belongs elsewhere", audit.ErrBlock)
+	}
+	if first, last := span(rs); err == nil && (first != b.firstAt || last != b.lastAt) {
+		err = fmt.Errorf("%w: its times are others, so that a search by time passes it over", audit.ErrBlock)
 	}
 	if err == nil {
 		return rs
