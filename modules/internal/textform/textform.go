@@ -118,7 +118,8 @@ func split(f *plan.Form, text []byte) (out []stretch) {
 	return out
 }
 
-// decoded returns name and value without their escapes.
+// decoded returns name and value without their escapes, and the name without the blanks
+// and line ends around it, with which people set pairs apart: it would be another name.
 func (s stretch) decoded(f *plan.Form) (name, value string, ok bool) {
 	name, value = s.name, s.value
 	if f.Escaped {
@@ -129,7 +130,7 @@ func (s stretch) decoded(f *plan.Form) (name, value string, ok bool) {
 			return "", "", false
 		}
 	}
-	return name, value, utf8.ValidString(name) && utf8.ValidString(value)
+	return strings.TrimSpace(name), value, utf8.ValidString(name) && utf8.ValidString(value)
 }
 
 // rewritten is the stretch as its part of the document has it.
