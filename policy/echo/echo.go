@@ -121,8 +121,8 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	s.hint(e)
 }
 
-// AddNumber remembers a JSON number, by the digits of a whole one and as it is written
-// otherwise.
+// AddNumber remembers a JSON number, by the digits of a whole one, and otherwise as it is
+// written and in the one way in which equal numbers are alike.
 func (s *Set) AddNumber(raw []byte, f *mask.Func, hidden bool) {
 	var buf [48]byte
 	if len(raw) > longest {
@@ -131,6 +131,9 @@ func (s *Set) AddNumber(raw []byte, f *mask.Func, hidden bool) {
 	text, ok := mask.AppendWhole(buf[:0], raw)
 	if !ok {
 		text = bytes.TrimPrefix(raw, []byte("-"))
+		if alike, ok := mask.AppendDecimal(buf[:0], raw); ok && !bytes.Equal(alike, text) {
+			s.Add(alike, f, hidden)
+		}
 	}
 	s.Add(text, f, hidden)
 }

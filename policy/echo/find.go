@@ -199,17 +199,29 @@ func (s *Set) Search(dst, text []byte) ([]byte, int) {
 func (s *Set) AppendNumber(dst, raw []byte) ([]byte, bool) {
 	var buf [48]byte
 	text, ok := mask.AppendWhole(buf[:0], raw)
-	if !ok {
-		if text = raw; text[0] == '-' {
-			text = text[1:]
-		}
+	if ok {
+		return s.appendNumber(dst, raw, text, true)
 	}
+	if text = raw; text[0] == '-' {
+		text = text[1:]
+	}
+	if dst, ok = s.appendNumber(dst, raw, text, false); ok {
+		return dst, true
+	}
+	if text, ok = mask.AppendDecimal(buf[:0], raw); !ok {
+		return dst, false
+	}
+	return s.appendNumber(dst, raw, text, false)
+}
+
+// appendNumber is AppendNumber for one way to write the number.
+func (s *Set) appendNumber(dst, raw, text []byte, whole bool) ([]byte, bool) {
 	another := false
 	for _, f := range s.Finds(text) {
 		switch {
 		case f.Value < 0:
 			another = true
-		case f.Start > 0 || f.End < len(text) || f.Loose && !ok: // a part of it is another number
+		case f.Start > 0 || f.End < len(text) || f.Loose && !whole: // a part of it is another number
 		case !f.Loose && !s.entries[f.Value].hidden:
 			return s.entries[f.Value].mask.AppendNumber(dst, raw), true
 		default:

@@ -137,6 +137,57 @@ func AppendWhole(dst, raw []byte) (out []byte, ok bool) {
 	return dst, true
 }
 
+// AppendDecimal appends a JSON number that is not whole to dst, without its sign, in the
+// one way in which equal numbers are alike: 012.50e-1 and 1.25 are 1.25. ok is false for
+// whole numbers, and for those of more than forty digits.
+func AppendDecimal(dst, raw []byte) (out []byte, ok bool) {
+	var buf [maxWhole]byte
+	digits, places, exp, neg := buf[:0], 0, 0, false
+	part := byte('0') // what is read: digits, those behind the point, those of the exponent
+	for _, c := range raw {
+		switch {
+		case c == '.':
+			part = c
+		case c|0x20 == 'e':
+			part = 'e'
+		case part == 'e' && isDigit(c):
+			exp = min(10*exp+int(c-'0'), 1<<20)
+		case part == 'e':
+			neg = neg || c == '-'
+		case isDigit(c):
+			if part == '.' {
+				places++
+			}
+			if len(digits) == maxWhole {
+				return dst, false
+			}
+			if len(digits) > 0 || c != '0' {
+				digits = append(digits, c)
+			}
+		}
+	}
+	if neg {
+		exp = -exp
+	}
+	places -= exp
+	for len(digits) > 0 && digits[len(digits)-1] == '0' {
+		digits, places = digits[:len(digits)-1], places-1
+	}
+	if len(digits) == 0 || places <= 0 || places > maxWhole {
+		return dst, false
+	}
+	if whole := len(digits) - places; whole > 0 {
+		dst, digits = append(dst, digits[:whole]...), digits[whole:]
+	} else {
+		dst = append(dst, '0')
+	}
+	dst = append(dst, '.')
+	for range places - len(digits) {
+		dst = append(dst, '0')
+	}
+	return append(dst, digits...), true
+}
+
 // IsPersonal reports whether a whole number, by its digits, is one that Detect would
 // find as text, from ten digits on: shorter ones are more often amounts. Ten or
 // thirteen digits that begin with 1 are the time of day in programs, in seconds or

@@ -62,6 +62,18 @@ func TestDetectReadsBase64(t *testing.T) {
 	}
 }
 
+func TestAppendDecimal(t *testing.T) {
+	for in, want := range map[string]string{
+		"1.25": "1.25", "-1.250": "1.25", "12.50e-1": "1.25", "125E-2": "1.25", "0.00125e+3": "1.25", "1e-3": "0.001", "-0.10": "0.1", "100.5e1": "",
+		"7": "", "7.0": "", "0": "", "0.000": "", "1e5": "", "1e-99999999999999999999": "", "0.0000000000000000000000000000000000000000000000001": "", "11111111111111111111111111111111111111111.5": "",
+	} {
+		got, ok := AppendDecimal([]byte("x"), []byte(in))
+		if ok != (want != "") || string(got) != "x"+want {
+			t.Errorf("%s is %s (%v), want %s: equal numbers are not known for the same", in, got, ok, want)
+		}
+	}
+}
+
 func TestAppendWhole(t *testing.T) {
 	for in, want := range map[string]string{
 		"0": "0", "-0": "0", "7": "7", "-70": "70", "98.1e3": "98100", "9812345670.0": "9812345670", "98123456700E-1": "9812345670",

@@ -52,6 +52,7 @@ func TestEchoes(t *testing.T) {
 		},
 		{"escapes", `[{"who":"Meera \"M\" Nair","n":"a\nMeera \u0022M\u0022 Nair"}]`, `[{"who":"` + x + `","n":"a\n` + x + `"}]`},
 		{"short values", `[{"who":"Meera","n":"Meera"}]`, `[{"who":"` + x + `","n":"Meera"}]`},
+		{"a fraction in another writing", `[{"sum":4123456.50,"n":4123456.5,"m":-41234565e-1,"o":"4123456.5","p":4123456.05}]`, `[{"sum":4123000,"n":4123000,"m":-4123000,"o":"XXXXXXXX","p":4123456.05}]`},
 		{"a number in another exponent", `[{"sum":98100000,"n":981e5}]`, `[{"sum":98100000,"n":98100000}]`},
 	} {
 		m := New(echoPlan(nil), viewer, Limits{})

@@ -212,6 +212,11 @@ func (w *walker) detectNumber(v int, t *plan.Treatment) (int, error) {
 	w.value = digits
 	if whole && w.echoing && !w.armed && len(digits) >= echo.Shortest {
 		w.views = append(append(w.views, 0), digits...)
+	} else if !whole && w.echoing && !w.armed {
+		if alike, ok := mask.AppendDecimal(digits, raw); ok {
+			w.value = alike
+			w.views = append(append(w.views, 0), alike...)
+		}
 	}
 	if whole && mask.IsPersonal(digits) {
 		w.replace(v, end, nullJSON)
