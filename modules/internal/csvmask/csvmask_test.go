@@ -70,6 +70,8 @@ func TestTables(t *testing.T) {
 		{"tabs", tab, false, "Id\tphone\n1\t+91-9812345670\n", "Id\tphone\n1\t+91XXXXXX5670\n", false},
 		{"a hidden column goes", comma, false, "PAN,Id,Phone\nBQKPN4821L,1,x\n", "Id,Phone\n1,XXXXXXXX\n", false},
 		{"a hidden column at the end", comma, false, "Id,Pan\n1,\"BQKPN\n4821L\"\n", "Id\n1\n", false},
+		{"an empty cell that is all that is left of a row", comma, false, "Pan,Name\nx,\ny,\"\"\nz,Asha\n", "Name\n\"\"\n\"\"\nAsha\n", false},
+		{"an empty row that was one", comma, false, "Name\n\nAsha\n", "Name\n\nAsha\n", false},
 		{"a hidden column is emptied", empty, false, "Id,PAN,Name\n1,BQKPN4821L,Asha\n", "Id,PAN,Name\n1,,Asha\n", false},
 		{"columns by position", byPlace, false, "1,+91-9812345670,BQKPN4821L\n2,,\n", "1,+91XXXXXX5670,\n2,,\n", false},
 		{"another number of columns than declared", byPlace, false, "1,+91-9812345670\n", "", true},

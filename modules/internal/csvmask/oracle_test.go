@@ -179,7 +179,12 @@ func heading(rec *plan.Record, name string) string {
 	return name
 }
 
-func (t *table) join(cells []string) string { return strings.Join(cells, string(t.p.Table.Delimiter)) }
+func (t *table) join(cells []string) string {
+	if len(cells) == 1 && cells[0] == "" {
+		return `""`
+	}
+	return strings.Join(cells, string(t.p.Table.Delimiter))
+}
 
 func (t *table) names(row line) string {
 	var out []string
@@ -344,7 +349,7 @@ func oracle(p *plan.Plan, in [][]string) [][]string {
 			}
 			cells = append(cells, text)
 		}
-		if len(cells) > 0 && (len(cells) > 1 || cells[0] != "" || len(row) == 1) && (n == 0 || named && !alien) {
+		if len(cells) > 0 && (n == 0 || named && !alien) {
 			out = append(out, cells)
 		}
 	}

@@ -203,7 +203,7 @@ func (m *Masker) write(line, end []byte, names bool) {
 	if !names {
 		m.remember(line)
 	}
-	kept := 0
+	kept, from := 0, len(m.out)
 	for i, c := range m.cells {
 		col := &m.columns[i]
 		if col.drop {
@@ -230,6 +230,9 @@ func (m *Masker) write(line, end []byte, names bool) {
 		case textmask.Changed:
 			m.out = m.quote(m.out, m.value, c.quoted)
 		}
+	}
+	if kept == 1 && len(m.out) == from { // as an empty line the row would be none
+		m.out = append(m.out, `""`...)
 	}
 	m.out = append(m.out, end...)
 }
