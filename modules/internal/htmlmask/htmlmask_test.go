@@ -158,6 +158,27 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A page of end tags that end nothing takes no longer than any other, and what nobody can
+// tell any more stays masked.
+func TestEndTagsWithoutEnd(t *testing.T) {
+	for _, in := range []string{
+		strings.Repeat("<b class=pan>"+strings.Repeat("<b>", 900)+strings.Repeat("</i>", 900)+strings.Repeat("</b>", 901), 20) + "<b class=pan>secret</b>",
+		"<b class=pan>" + strings.Repeat("<b>", 900) + strings.Repeat("</i>", 40_000) + strings.Repeat("</b>", 901) + "<b class=pan>secret",
+		"<svg>" + strings.Repeat("<g>", 900) + strings.Repeat("</i>", 40_000) + strings.Repeat("</g>", 900) + "</svg><b class=pan>secret</b>",
+	} {
+		m := New(page(), nil, jsonmask.Limits{})
+		out, err := io.ReadAll(m.Reader(strings.NewReader(in)))
+		if err != nil || strings.Contains(string(out), "secret") {
+			t.Errorf("%.60s: %v, %d bytes come out", in, err, len(out))
+		}
+		for _, s := range []*span{&m.claimed, &m.drawing} {
+			if most := anyPage + patience*(s.tags+maxNested); s.steps > most {
+				t.Errorf("%.60s: %d open elements are looked at for %d tags", in, s.steps, s.tags)
+			}
+		}
+	}
+}
+
 func TestStatsAndReset(t *testing.T) {
 	m := New(page(), nil, jsonmask.Limits{})
 	for range 2 {

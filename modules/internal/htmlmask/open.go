@@ -15,7 +15,9 @@ import (
 type span struct {
 	name string // "" when none is open
 	in   []inner
-	lost bool // too deep to be told: it does not end any more
+	lost bool // too deep, or too much to look for: it does not end any more
+
+	tags, steps int // read within spans of the page, and open elements looked at for their ends
 }
 
 // inner is an element that is open within another. Of a claimed one browsers may
@@ -23,9 +25,18 @@ type span struct {
 type inner struct {
 	name    string
 	claimed bool
+	drawing string // what of drawn it stands in, or is
 }
 
 const maxNested = 1000
+
+// A page of end tags that end nothing may have all that is open looked at for each of
+// them: patience is how many elements are looked at for a tag on the average, beyond as
+// many as any page may take.
+const (
+	patience = 16
+	anyPage  = 1 << 18
+)
 
 var (
 	// special are the elements that end tags of ordinary ones do not reach across.
@@ -66,11 +77,16 @@ func across(name, within string) bool {
 }
 
 // open starts a span.
-func (s *span) open(name string) { *s = span{name: name, in: s.in[:0]} }
+func (s *span) open(name string) {
+	*s = span{name: name, in: s.in[:0], tags: s.tags, steps: s.steps}
+}
 
 // start takes a start tag within. Within a drawing every element counts, for an end
 // tag reaches across none of those that stand in a text of it.
 func (s *span) start(name string, claimed, selfClosing bool) {
+	if s.tags++; s.lost {
+		return
+	}
 	within := s.drawing()
 	switch {
 	case voids[name] || selfClosing && (within == "svg" || within == "math") && !leaves[name]:
@@ -78,19 +94,20 @@ func (s *span) start(name string, claimed, selfClosing bool) {
 	case len(s.in) == maxNested:
 		s.lost = true
 	default:
-		s.in = append(s.in, inner{name, claimed})
+		if drawn[name] {
+			within = name
+		}
+		s.in = append(s.in, inner{name, claimed, within})
 	}
 }
 
 // drawing returns the last of the open elements that part a drawing from what is
 // around it, "" for none.
 func (s *span) drawing() string {
-	for _, in := range slices.Backward(s.in) {
-		if drawn[in.name] {
-			return in.name
-		}
-	}
-	if drawn[s.name] {
+	switch n := len(s.in); {
+	case n > 0:
+		return s.in[n-1].drawing
+	case drawn[s.name]:
 		return s.name
 	}
 	return ""
@@ -98,6 +115,10 @@ func (s *span) drawing() string {
 
 // end takes an end tag within, and reports whether it ends the span.
 func (s *span) end(name string) bool {
+	s.tags++
+	if s.lost = s.lost || s.steps > anyPage+patience*s.tags; s.lost {
+		return false
+	}
 	for i, in := range slices.Backward(s.in) {
 		if in.name == name || headings[in.name] && headings[name] { // any heading's end ends the last one
 			s.in = s.in[:i]
@@ -106,8 +127,9 @@ func (s *span) end(name string) bool {
 		if in.claimed || !across(name, in.name) {
 			return false
 		}
+		s.steps++
 	}
-	if name != s.name || s.lost || endless[name] {
+	if name != s.name || endless[name] {
 		return false
 	}
 	s.name = ""
