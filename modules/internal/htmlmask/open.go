@@ -55,7 +55,8 @@ var (
 	tables   = set("table tbody thead tfoot tr td th caption colgroup")
 	scopes   = set("applet button caption dir html marquee menu object ol select table td template th ul")
 	headings = set("h1 h2 h3 h4 h5 h6")
-	endless  = set("html head body") // what stands behind them is put into them
+	endless  = set("html head body")                                                              // what stands behind them is put into them
+	ended    = set("p li dd dt button form option optgroup rb rt rp rtc html head body frameset") // by what follows, or not there at all
 )
 
 // across reports whether the end tag of an element counts where another is open
@@ -103,10 +104,13 @@ func (s *span) start(name string, claimed, selfClosing bool) {
 
 // drawing returns the last of the open elements that part a drawing from what is
 // around it, "" for none.
-func (s *span) drawing() string {
-	switch n := len(s.in); {
-	case n > 0:
-		return s.in[n-1].drawing
+func (s *span) drawing() string { return s.around(len(s.in)) }
+
+// around is drawing for the i-th of the open elements.
+func (s *span) around(i int) string {
+	switch {
+	case i > 0:
+		return s.in[i-1].drawing
 	case drawn[s.name]:
 		return s.name
 	}
@@ -119,12 +123,13 @@ func (s *span) end(name string) bool {
 	if s.lost = s.lost || s.steps > anyPage+patience*s.tags; s.lost {
 		return false
 	}
+	unsure := s.unsure(name)
 	for i, in := range slices.Backward(s.in) {
 		if in.name == name || headings[in.name] && headings[name] { // any heading's end ends the last one
-			s.in = s.in[:i]
+			s.close(i)
 			return false
 		}
-		if in.claimed || !across(name, in.name) {
+		if in.claimed || !across(name, in.name) || unsure && special[in.name] {
 			return false
 		}
 		s.steps++
@@ -134,6 +139,34 @@ func (s *span) end(name string) bool {
 	}
 	s.name = ""
 	return true
+}
+
+// unsure reports whether an element within that was read may not be open any more, or never
+// was: what follows ends it, or it counts in a table alone. What is open behind it then
+// stays open, whatever its end tag says.
+func (s *span) unsure(name string) bool {
+	if name == s.name {
+		return false
+	}
+	if name != "table" && tables[name] {
+		s.steps += len(s.in)
+		return !s.holds("table", "template") && !tables[s.name]
+	}
+	return ended[name] || headings[name]
+}
+
+// close takes the i-th open element out, and those behind it. What may be the span's
+// element once more stays, unless its kind ends by itself: of an element such as b browsers
+// open another one, and no end of a form ends what is in it.
+func (s *span) close(i int) {
+	around := s.around(i)
+	kept := s.in[:i]
+	for _, in := range s.in[i+1:] {
+		if in.name == s.name && !ended[s.name] && !tables[s.name] {
+			kept = append(kept, inner{in.name, in.claimed, around})
+		}
+	}
+	s.in = kept
 }
 
 // holds reports whether an element is open in the span, or is it.

@@ -30,6 +30,14 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<b id=phone><svg><desc><x></desc></svg></b>secret",
 		"<b id=phone><svg><desc><p/></desc></svg></b>secret",
 		"<h1 id=phone><h2></h1>secret</h2>",
+		"<b id=phone><p><b>x</p></b>secret</b>",
+		"<b id=phone><section><b>x</section>y</b>secret</b>",
+		"<span id=phone><form><span>x</form></span>secret</span>",
+		"<span id=phone><td><span>x</td></span>secret</span>",
+		"<span id=phone><p>a<div><span>x</p></span>secret</span>",
+		"<span id=phone><p>a<div>x</p></span>secret</div></span>",
+		"<span id=phone><li>a<li>b</li><div>x</li></span>secret</div></span>",
+		"<span id=phone><h1>a<h2>b</h2><div>x</h1></span>secret</div></span>",
 	} {
 		if got, _, err := run(in, nil); err != nil || strings.Contains(got, "secret") {
 			t.Errorf("%s\n%s, %v: what browsers show within a masked element is shown", in, got, err)
@@ -57,6 +65,10 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<td class=phone><table><tr><td>x</table></td>shown",
 		"<b id=phone><i>x</b>shown",
 		"<li class=pan><p>x<br></li>shown",
+		"<div class=pan><ul><li><p>x</li><li>y</ul><table><tr><td><p>z<td></table><section><p>x</section></div>shown",
+		"<span class=pan><section><div>x</section></span>shown",
+		"<b id=phone><p><b>x</b></p></b>shown",
+		"<li class=pan><p>a<ul><li>b<li><p>c</ul></li>shown",
 		"<div class=pan><table><tr><td>x</td></tr></table><ul><li>y</ul><svg><path/></svg></div>shown",
 		"<b id=phone>x<svg><g><path/><path></g></svg></b>shown",
 		"<svg><g class=pan><path></g></svg><p>shown",
