@@ -52,11 +52,12 @@ var (
 	leaves = set(`b big blockquote body br center code dd div dl dt em embed font h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr ol p pre ruby
 		s small span strong strike sub sup table tt u ul var`)
 
-	tables   = set("table tbody thead tfoot tr td th caption colgroup")
-	scopes   = set("applet button caption dir html marquee menu object ol select table td template th ul")
-	headings = set("h1 h2 h3 h4 h5 h6")
-	endless  = set("html head body")                                                              // what stands behind them is put into them
-	ended    = set("p li dd dt button form option optgroup rb rt rp rtc html head body frameset") // by what follows, or not there at all
+	tables     = set("table tbody thead tfoot tr td th caption colgroup")
+	scopes     = set("applet button caption dir html marquee menu object ol select table td template th ul")
+	headings   = set("h1 h2 h3 h4 h5 h6")
+	endless    = set("html head body") // what stands behind them is put into them
+	formatting = set("a b big code em font i nobr s small strike strong tt u")
+	ended      = set("p li dd dt button form option optgroup rb rt rp rtc html head body frameset") // by what follows, or not there at all
 )
 
 // across reports whether the end tag of an element counts where another is open
@@ -126,7 +127,7 @@ func (s *span) end(name string) bool {
 	unsure := s.unsure(name)
 	for i, in := range slices.Backward(s.in) {
 		if in.name == name || headings[in.name] && headings[name] { // any heading's end ends the last one
-			s.close(i)
+			s.close(i, unsure)
 			return false
 		}
 		if in.claimed || !across(name, in.name) || unsure && special[in.name] {
@@ -156,13 +157,15 @@ func (s *span) unsure(name string) bool {
 }
 
 // close takes the i-th open element out, and those behind it. What may be the span's
-// element once more stays, unless its kind ends by itself: of an element such as b browsers
-// open another one, and no end of a form ends what is in it.
-func (s *span) close(i int) {
+// element once more stays where the end tag may not have closed it, unless its kind ends by
+// itself: of a formatting element browsers open another one, and no end of a form ends what
+// is in it.
+func (s *span) close(i int, unsure bool) {
 	around := s.around(i)
+	stays := (unsure || formatting[s.name]) && !ended[s.name] && !tables[s.name]
 	kept := s.in[:i]
 	for _, in := range s.in[i+1:] {
-		if in.name == s.name && !ended[s.name] && !tables[s.name] {
+		if in.name == s.name && stays {
 			kept = append(kept, inner{in.name, in.claimed, around})
 		}
 	}

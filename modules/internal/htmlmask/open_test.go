@@ -68,6 +68,8 @@ func TestEndTagsThatBrowsersIgnore(t *testing.T) {
 		"<div class=pan><ul><li><p>x</li><li>y</ul><table><tr><td><p>z<td></table><section><p>x</section></div>shown",
 		"<span class=pan><section><div>x</section></span>shown",
 		"<b id=phone><p><b>x</b></p></b>shown",
+		"<div class=pan><table><tr><td><div>x</td></tr></table></div>shown",
+		"<div class=pan><section><div>x</section></div>shown",
 		"<li class=pan><p>a<ul><li>b<li><p>c</ul></li>shown",
 		"<div class=pan><table><tr><td>x</td></tr></table><ul><li>y</ul><svg><path/></svg></div>shown",
 		"<b id=phone>x<svg><g><path/><path></g></svg></b>shown",
