@@ -123,6 +123,38 @@ func TestCookiesOfTheGateNeverReachTheCRM(t *testing.T) {
 	}
 }
 
+// TestTheCRMSetsNoCookieOfTheGate: an answer of the CRM, masked or not, signs nobody in
+// as somebody else and nobody out.
+func TestTheCRMSetsNoCookieOfTheGate(t *testing.T) {
+	d := (&setup{policy: leakPolicy, crm: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, name := range ownCookies {
+			for _, as := range []string{name, strings.ToLower(name), strings.ToUpper(name), " " + name + " ", "=" + name, " = " + name} {
+				w.Header().Add("Set-Cookie", as+"=planted; Path=/; Secure; HttpOnly")
+				w.Header().Add("Set-Cookie", as+"=; Path=/; Secure; Max-Age=0")
+			}
+		}
+		w.Header().Add("Set-Cookie", "crm=1; Path=/")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("[]"))
+	}))}).start(t)
+	d.add(t, "boss@acme.test", "administrator", crmUser{})
+	d.add(t, "ravi@acme.test", "sales_user", crmUser{ID: "ravi-1"})
+	for _, who := range []string{"boss@acme.test", "ravi@acme.test"} {
+		b := d.signedIn(t, who)
+		for _, path := range []string{"/v2/LeadManagement.svc/Leads.GetById?id=1", "/app/static/app.js", "/app/api/ping", "/app/leads"} {
+			for _, http2 := range []bool{false, true} {
+				a := b.over(http2).get(path)
+				if got := a.Header["Set-Cookie"]; a.StatusCode != http.StatusOK || len(got) != 1 || got[0] != "crm=1; Path=/" {
+					t.Errorf("%s, %s: %s, and cookies are set: %q", who, path, a.Status, got)
+				}
+			}
+		}
+		if a := b.get("/app/api/ping"); a.StatusCode != http.StatusOK {
+			t.Errorf("%s is signed out: %s", who, a.Status)
+		}
+	}
+}
+
 // TestTwoCopiesOfASecretAreRefused: one of them was planted by a neighbour, and
 // nobody can tell which.
 func TestTwoCopiesOfASecretAreRefused(t *testing.T) {

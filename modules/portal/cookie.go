@@ -111,6 +111,33 @@ func StripCookie(h http.Header) {
 	h["Cookie"] = kept
 }
 
+// StripSetCookie removes from the header of a CRM's answer what would set or delete a
+// cookie of the gate: who is signed in is not for the CRM to say.
+func StripSetCookie(h http.Header) {
+	lines := h["Set-Cookie"]
+	if !slices.ContainsFunc(lines, setsOurs) {
+		return
+	}
+	kept := make([]string, 0, len(lines))
+	for _, line := range lines {
+		if !setsOurs(line) {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Set-Cookie")
+		return
+	}
+	h["Set-Cookie"] = kept
+}
+
+// setsOurs says whether a Set-Cookie line is about a cookie of the gate. One without a
+// name comes back as its value alone, which then reads like a name.
+func setsOurs(line string) bool {
+	pair, _, _ := strings.Cut(line, ";")
+	return ours(strings.TrimLeft(pair, "= \t"))
+}
+
 func stripLine(line string) string {
 	if !hasOurs(line) {
 		return line

@@ -13,6 +13,7 @@ import (
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/internal/coding"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
+	"github.com/crmgate/crmgate/modules/portal"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/plan"
 )
@@ -20,6 +21,7 @@ import (
 // answer turns the CRM's answer to what was sent into the one the client gets.
 func (t *Transport) answer(req, sent *http.Request, res *http.Response, d *crmgate.Decision) *http.Response {
 	d.Facts.Status = res.StatusCode
+	portal.StripSetCookie(res.Header)
 	p := d.Plan()
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
