@@ -341,7 +341,8 @@ func (e *entityRestriction) typesVerdict(c cell, op *resource.Operation) verdict
 	if len(denied) == 0 {
 		return verdict{reason: Allowed}
 	}
-	if len(op.Types) == 0 {
+	blank := func(t string) bool { return foldType(t) == "" } // a CRM may take it for all of them
+	if len(op.Types) == 0 || slices.ContainsFunc(op.Types, blank) {
 		return deny(ActionDenied, "%s: some types of %s are without access, and the request does not name its types", op.ID, op.Entity)
 	}
 	for _, t := range op.Types {

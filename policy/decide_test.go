@@ -345,3 +345,16 @@ func TestPlanIDs(t *testing.T) {
 		}
 	}
 }
+
+// A code that is the same number is the same type, however it is written.
+func TestTypesThatAreNumbers(t *testing.T) {
+	denied := map[string]bool{foldType("22"): true, foldType("Lead Capture"): true}
+	for said, want := range map[string]bool{
+		"22": true, " 22 ": true, "22.0": true, "2.2e1": true, "022": true, "+22": true, "LEAD capture": true,
+		"23": false, "-22": false, "22.5": false, "220": false, "222222222222222222222222": false, "0x16": false, "inf": false, "": false,
+	} {
+		if got := denied[foldType(said)]; got != want {
+			t.Errorf("type %q is without access: %v, want %v", said, got, want)
+		}
+	}
+}

@@ -237,7 +237,21 @@ func (c *compiler) compilePartial(r *entityRestriction, e *resource.Entity, cl c
 	}
 }
 
-func foldType(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+// foldType is the form in which types are compared: names without case and outer
+// spaces, and codes by the number they are, as 22, 22.0 and 022 are one for many a CRM.
+func foldType(s string) string {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if s == "" || len(s) > longestCode || strings.Trim(s, "+-.e0123456789") != "" {
+		return s
+	}
+	if n, err := strconv.ParseFloat(s, 64); err == nil {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return s
+}
+
+// longestCode is how long a number may be that is told exactly.
+const longestCode = 15
 
 // compileFills takes the right to fill an empty masked field from those the
 // template does not list, when it lists any.
