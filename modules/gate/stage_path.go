@@ -33,6 +33,9 @@ func path(x *exchange) step {
 	if err != nil {
 		return x.refuse(policy.BadRequest, "the path cannot be decoded")
 	}
+	if strings.IndexByte(x.r.URL.RawQuery, '#') >= 0 { // to some servers the query ends there, and so would what is added behind it
+		return x.refuse(policy.BadRequest, "a query with a fragment behind it")
+	}
 	var query url.Values
 	if x.r.URL.RawQuery != "" {
 		if query, err = url.ParseQuery(x.r.URL.RawQuery); err != nil {

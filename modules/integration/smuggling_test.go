@@ -472,3 +472,30 @@ func TestTrailersStayAtTheGate(t *testing.T) {
 		}
 	}
 }
+
+// TestFragmentsAreRefused: many a server ends a query at "#", and with it the row scope
+// that the gate has put behind what the client asked for.
+func TestFragmentsAreRefused(t *testing.T) {
+	crm := new(recorder)
+	d := (&setup{crm: serve(t, crm), policy: leakPolicy}).start(t)
+	d.add(t, "ravi@acme.test", "sales_user", crmUser{ID: "ravi-1"})
+	b := d.signedIn(t, "ravi@acme.test")
+	addr := strings.TrimPrefix(d.Gateway, "https://")
+	cookie := b.cookie(t, "__Host-crmgate")
+	for target, want := range map[string]string{
+		"/app/api/leads?page=1": "200", "/app/api/leads?page=%23": "200", "/app/api/leads?page=1#": "400", "/app/api/leads?#": "400", "/app/api/leads?page=1#&x=2": "400",
+	} {
+		crm.take()
+		conn, err := tls.Dial("tcp", strings.Replace(addr, "localhost", "127.0.0.1", 1), &tls.Config{RootCAs: d.pool, ServerName: "localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: __Host-crmgate=%s\r\nConnection: close\r\n\r\n", target, addr, cookie)
+		said, _ := io.ReadAll(conn)
+		_ = conn.Close()
+		if got := crm.take(); !strings.HasPrefix(string(said), "HTTP/1.1 "+want) || (want == "200") != (len(got) == 1) {
+			t.Errorf("%s: %.60s, and the CRM got %+v", target, said, got)
+		}
+	}
+}

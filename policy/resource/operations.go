@@ -100,7 +100,7 @@ func (mt *Match) item(batch *Batch, r *Request, item *value) ([]Operation, error
 	if canon != path { // it is sent as it is
 		return nil, fmt.Errorf("%w: %s is not in its one form", ErrUnreadable, batch.Path)
 	}
-	if sub.Query, err = url.ParseQuery(query); err != nil {
+	if sub.Query, err = url.ParseQuery(query); err != nil || strings.Contains(query, "#") {
 		return nil, fmt.Errorf("%w: %s has a broken query", ErrUnreadable, batch.Path)
 	}
 	for name := range sub.Query {

@@ -196,6 +196,7 @@ func TestReadingRefuses(t *testing.T) {
 		{"an empty batch", "POST /rpc", `[]`, ErrUnreadable},
 		{"a batch in a batch", "POST /rpc", `[[{"method":"lead.read"}]]`, ErrUnreadable},
 		{"an envelope in an envelope", "POST /batch", `{"requests":[{"method":"POST","url":"/batch","body":{"requests":[]}}]}`, ErrUnreadable},
+		{"a query with a fragment in an envelope", "POST /batch", `{"requests":[{"method":"GET","url":"/leads?x=1#&y=2","body":{}}]}`, ErrUnreadable},
 		{"an envelope around something unknown", "POST /batch", `{"requests":[{"method":"GET","url":"/brackets"},{"method":"GET","url":"/nosuch"}]}`, ErrUnmapped},
 		{"an envelope around a path in two forms", "POST /batch", `{"requests":[{"method":"POST","url":"//keyed","body":{}}]}`, ErrUnreadable},
 		{"an envelope with credentials in it", "POST /batch", `{"requests":[{"method":"get","url":"/brackets?Token=x"}]}`, ErrUnreadable},
