@@ -247,12 +247,17 @@ func (a *App) Start() error {
 		cancel()
 		return err
 	}
+	if err := a.continues(); err != nil {
+		cancel()
+		return err
+	}
 	a.stop = cancel
 	if err := a.applyQuota(); err != nil {
 		cancel()
 		return err
 	}
 	a.applySettings()
+	a.noteRuled()
 	a.recordRevision(ctx)
 	go a.watcher.run(ctx)
 	go a.sources.Run(ctx)

@@ -96,6 +96,7 @@ func (a *App) loadNetwork() error {
 // compiled is a policy file that was read, checked and compiled.
 type compiled struct {
 	source []byte
+	doc    *policy.Document
 	set    *policy.Set
 	rules  *network.Rules
 
@@ -127,6 +128,7 @@ func (a *App) loadPolicy() error {
 	f, err := watchfile.Open(a.Policy, func(data []byte) (*compiled, error) { return a.compile(a.Policy, data) },
 		watchfile.Options[*compiled]{
 			MaxBytes: 4 << 20,
+			Accept:   func(was, is *compiled) error { return is.doc.Continues(was.doc) },
 			Report:   func(err error) { a.reported("policy", err) },
 			Swapped:  a.swapped,
 		})
@@ -164,7 +166,7 @@ func (a *App) compile(name string, source []byte) (*compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compiling network rules: %w", err)
 	}
-	return &compiled{source: source, set: set, rules: rules, breached: breached}, nil
+	return &compiled{source: source, doc: doc, set: set, rules: rules, breached: breached}, nil
 }
 
 // openBreached opens the list of stolen passwords a policy names; a relative name
@@ -209,11 +211,38 @@ func (a *App) install(c *compiled) {
 	a.snapshot.Store(&Snapshot{Map: a.resources, Policy: c.set, Source: c.source, engine: a.engine, breached: c.breached})
 }
 
+// continues refuses, on a reload, a policy file that lost the end it had while the
+// gateway before this one ran by it: what the watcher refuses, no reload brings in.
+func (a *App) continues() error {
+	was := a.runtime.Load().ruled.Load()
+	if a.watcher.file == nil || was == nil || was.file != a.Policy {
+		return nil
+	}
+	if err := a.watcher.file.Current().doc.Continues(was.doc); err != nil {
+		return fmt.Errorf("reading policy: %w", err)
+	}
+	return nil
+}
+
+// noteRuled notes by which policy file the gateway runs.
+func (a *App) noteRuled() {
+	rt := a.runtime.Load()
+	if rt == nil {
+		return
+	}
+	if a.watcher.file == nil {
+		rt.ruled.Store(nil)
+		return
+	}
+	rt.ruled.Store(&ruled{file: a.Policy, doc: a.watcher.file.Current().doc})
+}
+
 // swapped installs a policy that replaced a running one. Streams and sockets that
 // were opened under the old one end: nobody re-judges what they carry.
 func (a *App) swapped(c *compiled) {
 	a.install(c)
 	a.applySettings()
+	a.noteRuled()
 	a.recordRevision(context.Background())
 	if rt := a.runtime.Load(); rt != nil {
 		rt.sessions.CloseLive("the policy changed")

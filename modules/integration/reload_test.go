@@ -137,11 +137,13 @@ func TestReloadPolicy(t *testing.T) {
 	// Broken ones: each is refused with a line that says where, and the last good
 	// one stays.
 	for name, broken := range map[string]string{
-		"unknown key":   strings.Replace(string(good), "version: 1", "version: 1\nsettigns: {}", 1),
-		"half a file":   string(good[:bytes.LastIndexByte(good, '[')+1]),
-		"empty":         "",
-		"no such field": strings.Replace(string(good), "mask: [phone, email]", "mask: [phon, email]", 1),
-		"not YAML":      "\x00\x01\x02",
+		"unknown key":    strings.Replace(string(good), "version: 1", "version: 1\nsettigns: {}", 1),
+		"half a file":    string(good[:bytes.LastIndexByte(good, '[')+1]),
+		"empty":          "",
+		"its beginning":  string(good[:bytes.Index(good, []byte("\ntemplates:"))+1]),
+		"its first line": string(good[:bytes.IndexByte(good, '\n')+1]),
+		"no such field":  strings.Replace(string(good), "mask: [phone, email]", "mask: [phon, email]", 1),
+		"not YAML":       "\x00\x01\x02",
 	} {
 		write(t, file, broken)
 		status, text := d.tryAdmin(http.MethodPost, "/crmgate/refresh", "{}")
@@ -153,6 +155,12 @@ func TestReloadPolicy(t *testing.T) {
 			t.Errorf("%s: the last good policy did not stay", name)
 		}
 	}
+	write(t, file, string(good[:bytes.Index(good, []byte("\ntemplates:"))+1]))
+	changed := strings.Replace(d.admin(t, http.MethodGet, "/config/", ""), `"title":"Acme CRM"`, `"title":"Acme"`, 1)
+	if status, text := d.tryAdmin(http.MethodPost, "/load", changed); status == http.StatusOK || !strings.Contains(text, "cut short") {
+		t.Errorf("a reload takes the beginning of the policy: %d %s", status, text)
+	}
+	l.answers(t, 20)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
