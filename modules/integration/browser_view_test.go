@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -38,6 +39,10 @@ func tour(p *page, s *site, look func(path string)) {
 }
 
 func browserPhone(t *testing.T, s *site) {
+	// A name that nothing can break at a blank.
+	const who = "/crmgate/people/admin@acme.test"
+	s.admin(t, http.MethodPatch, who, `{"name":"Wolfeschlegelsteinhausenbergerdorffvoralternwarengewissenhaftschafers"}`)
+	t.Cleanup(func() { s.admin(t, http.MethodPatch, who, `{"name":"Anita Deshpande"}`) })
 	p := s.page(t)
 	p.do("shrinking to a phone", chromedp.EmulateViewport(375, 720, chromedp.EmulateMobile, chromedp.EmulateTouch))
 	tour(p, s, func(path string) {
