@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -132,11 +133,29 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		return caddy.APIError{HTTPStatus: http.StatusForbidden, Err: errors.New("a request from another site")}
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodDelete && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-		return caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("the body must be application/json")}
+		return caddy.APIError{HTTPStatus: http.StatusUnsupportedMediaType, Err: errors.New("send it with Content-Type: application/json, without a body too")}
+	}
+	if _, pattern := adminRoutes.Handler(r); pattern == "" {
+		w = &noCall{w}
 	}
 	adminRoutes.ServeHTTP(w, r)
 	return nil
 }
+
+// noCall makes an error of the API of what the router says when it finds no call.
+type noCall struct{ http.ResponseWriter }
+
+// WriteHeader writes the whole answer.
+func (n *noCall) WriteHeader(status int) {
+	err := errors.New("there is no such call")
+	if status == http.StatusMethodNotAllowed {
+		err = fmt.Errorf("this call takes %s", n.Header().Get("Allow"))
+	}
+	adminError(n.ResponseWriter, status, err)
+}
+
+// Write leaves out the router's text.
+func (*noCall) Write(b []byte) (int, error) { return len(b), nil }
 
 // maxAdminBody bounds a request to the admin API.
 const maxAdminBody = 4 << 20
@@ -181,10 +200,10 @@ func adminStatus(err error) int {
 	var bad badInput
 	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &large): // before what is wrong with the part that was read
+		return http.StatusRequestEntityTooLarge
 	case errors.As(err, &bad), errors.Is(err, records.ErrInvalid):
 		return http.StatusBadRequest
-	case errors.As(err, &large):
-		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, records.ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, records.ErrConflict):
@@ -210,7 +229,9 @@ func adminJSON(w http.ResponseWriter, status int, v any) {
 func (c *adminCall) body(v any) error {
 	dec := json.NewDecoder(c.r.Body)
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if err := dec.Decode(v); errors.Is(err, io.EOF) {
+		return badInput{errors.New("reading the request: the body is empty; send a JSON object")}
+	} else if err != nil {
 		return badInput{fmt.Errorf("reading the request: %w", err)}
 	}
 	if dec.More() {

@@ -5,15 +5,31 @@ package crmgate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/audit"
 )
 
+// auditNames are what a selection may name: one that is misspelt would select
+// everything, or nothing.
+var auditNames = []string{"from", "to", "kind", "email", "operation", "decision", "request_id", "chain", "order", "limit", "format"}
+
 // auditQuery reads the selection from the query string.
 func (c *adminCall) auditQuery() (audit.Query, error) {
 	v := c.r.URL.Query()
+	for name := range v {
+		if !slices.Contains(auditNames, name) {
+			return audit.Query{}, badInput{fmt.Errorf("reading the selection: there is no %q; use %s", name, strings.Join(auditNames, ", "))}
+		}
+	}
+	for name, words := range map[string][]string{"decision": {"allow", "deny"}, "order": {"asc", "desc"}} {
+		if s := v.Get(name); s != "" && !slices.Contains(words, s) {
+			return audit.Query{}, badInput{fmt.Errorf("reading %s: %q is not %s", name, s, strings.Join(words, " or "))}
+		}
+	}
 	q := audit.Query{
 		Kind: v.Get("kind"), Email: v.Get("email"), Operation: v.Get("operation"),
 		Decision: v.Get("decision"), RequestID: v.Get("request_id"), Chain: v.Get("chain"),

@@ -78,6 +78,9 @@ func (c *adminCall) addPerson() (any, error) {
 	}
 	stored, err := c.rt.directory.Add(c.r.Context(), p)
 	if err != nil {
+		if errors.Is(err, records.ErrConflict) {
+			return nil, fmt.Errorf("adding %q, who is in the directory already: %w", p.Email, records.ErrConflict)
+		}
 		err = fmt.Errorf("adding the person: %w", err)
 	}
 	if stored.ID == "" {
@@ -100,6 +103,9 @@ func (c *adminCall) changePerson() (any, error) {
 		return nil, err
 	}
 	p := *found
+	if in.Email != "" && !strings.EqualFold(in.Email, p.Email) {
+		return nil, badInput{errors.New("reading the request: an address cannot be changed; add the person anew, and deactivate this one")}
+	}
 	before := p
 	if err := c.apply(&p, &in); err != nil {
 		return nil, err
@@ -113,6 +119,9 @@ func (c *adminCall) changePerson() (any, error) {
 		}
 	}
 	if p, err = c.rt.directory.Update(c.r.Context(), p); err != nil {
+		if errors.Is(err, records.ErrConflict) {
+			return nil, fmt.Errorf("changing %q, whom somebody else changed at this moment; ask again: %w", found.Email, records.ErrConflict)
+		}
 		err = fmt.Errorf("changing the person: %w", err)
 	}
 	if p.ID == "" {

@@ -59,15 +59,14 @@ func (c *adminCall) sessions() (any, error) {
 // endSession ends one session.
 func (c *adminCall) endSession() (any, error) {
 	id, email := c.r.PathValue("id"), ""
-	s, found := c.rt.sessions.ByID(id)
-	if s != nil {
+	if err := c.known("session", id); err != nil {
+		return nil, err
+	}
+	if s, err := c.rt.sessions.ByID(id); err == nil {
 		email = s.Email
 	}
 	err := c.rt.sessions.End(c.r.Context(), id, session.ReasonEnded)
-	switch {
-	case errors.Is(found, session.ErrNoSession) && err == nil: // the beginning of an id, as the audit shows it, is none
-		return nil, fmt.Errorf("finding session %q: %w", id, records.ErrNotFound)
-	case err != nil:
+	if err != nil {
 		err = fmt.Errorf("ending the session: %w", err)
 	}
 	return map[string]bool{"ok": true}, c.did("session", email, "ended session "+ShortID(id), err)
@@ -127,6 +126,9 @@ func (c *adminCall) lock() (any, error) {
 		}
 		l.Until = l.At.Add(d)
 	}
+	if err := c.checkTarget(&l); err != nil {
+		return nil, err
+	}
 	email := ""
 	if l.Target.Kind == session.ByUser {
 		p, err := c.person(in.Value)
@@ -152,6 +154,32 @@ func (c *adminCall) lock() (any, error) {
 	return stored, c.did("lock", email, "locked "+stored.Target.String(), err)
 }
 
+// checkTarget refuses a lock that would match nobody, or spare nobody, because a
+// name is misspelt: who sets it believes that people are locked out, or are not.
+func (c *adminCall) checkTarget(l *session.Lock) error {
+	snap := c.app.Snapshot()
+	switch l.Target.Kind {
+	case session.ByUser:
+		if _, err := c.person(l.Target.Value); err != nil {
+			return err
+		}
+	case session.ByRole:
+		if _, ok := snap.Policy.Role(l.Target.Value); !ok && l.Target.Value != "" {
+			return badInput{fmt.Errorf("setting the lock: the policy has no role %q", l.Target.Value)}
+		}
+	case session.ByGroup:
+		if _, ok := snap.Policy.Groups()[l.Target.Value]; !ok && l.Target.Value != "" {
+			return badInput{fmt.Errorf("setting the lock: the policy has no group %q", l.Target.Value)}
+		}
+	}
+	for _, email := range l.Exempt {
+		if _, err := c.person(email); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // endTrust ends the waiting sign-ins and the trusted devices of those a lock
 // matches; for many people, in the background.
 func (c *adminCall) endTrust(l *session.Lock) error {
@@ -171,17 +199,27 @@ func (c *adminCall) endTrust(l *session.Lock) error {
 // unlock lifts a lock.
 func (c *adminCall) unlock() (any, error) {
 	id := c.r.PathValue("id")
-	there, err := c.rt.sessions.HasLock(c.r.Context(), id)
-	switch {
-	case err == nil && !there:
-		return nil, fmt.Errorf("finding lock %q: %w", id, records.ErrNotFound)
-	case err == nil:
-		err = c.rt.sessions.Unlock(c.r.Context(), id)
+	if err := c.known("lock", id); err != nil {
+		return nil, err
 	}
+	err := c.rt.sessions.Unlock(c.r.Context(), id)
 	if err != nil {
 		err = fmt.Errorf("lifting the lock: %w", err)
 	}
 	return map[string]bool{"ok": true}, c.did("lock", "", "lifted lock "+id, err)
+}
+
+// known refuses the id of a session or a lock that is not there: whoever mistyped
+// it would believe that something has ended.
+func (c *adminCall) known(what, id string) error {
+	known, err := c.rt.sessions.Known(c.r.Context(), id)
+	if err != nil {
+		return fmt.Errorf("finding the %s %q: %w", what, id, err)
+	}
+	if !known {
+		return fmt.Errorf("finding the %s %q: %w", what, id, records.ErrNotFound)
+	}
+	return nil
 }
 
 // ShortID is how much of a session's id is shown: enough to tell two apart.

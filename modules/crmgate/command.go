@@ -49,6 +49,18 @@ func online(c *cobra.Command) *cobra.Command {
 	return c
 }
 
+// saidNo returns what the admin API said in an answer that Caddy's client made an
+// error of: a line to read, not a document in a line.
+func saidNo(err error) string {
+	_, body, _ := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
+	_, body, _ = strings.Cut(body, ": ")
+	var e struct{ Error string }
+	if json.Unmarshal([]byte(body), &e) != nil {
+		return ""
+	}
+	return e.Error
+}
+
 // call asks the running gateway and decodes the answer into out.
 func call(c *cobra.Command, method, path string, in, out any) error {
 	address, _ := c.Flags().GetString("address")
@@ -68,6 +80,9 @@ func call(c *cobra.Command, method, path string, in, out any) error {
 	}
 	res, err := caddycmd.AdminAPIRequest(address, method, "/crmgate"+path, nil, body)
 	if err != nil {
+		if said := saidNo(err); said != "" {
+			return fmt.Errorf("the gateway refused: %s", said)
+		}
 		return fmt.Errorf("asking the gateway at %s: %w", address, err)
 	}
 	defer res.Body.Close()
@@ -76,11 +91,7 @@ func call(c *cobra.Command, method, path string, in, out any) error {
 		return fmt.Errorf("reading the gateway's answer: %w", err)
 	}
 	if res.StatusCode >= 300 {
-		var e struct{ Error string }
-		if json.Unmarshal(raw, &e) != nil || e.Error == "" {
-			e.Error = res.Status
-		}
-		return fmt.Errorf("the gateway refused: %s", e.Error)
+		return fmt.Errorf("the gateway refused: %s", res.Status)
 	}
 	if w, ok := out.(io.Writer); ok {
 		_, err := w.Write(raw)

@@ -150,8 +150,12 @@ func userCredentials() *cobra.Command {
 func twoLines(c *cobra.Command, what string) ([]string, error) {
 	in := bufio.NewScanner(c.InOrStdin())
 	var lines []string
-	for len(lines) < 2 && in.Scan() {
-		lines = append(lines, strings.TrimSpace(in.Text()))
+	for in.Scan() {
+		line := strings.TrimSpace(strings.TrimPrefix(in.Text(), "\ufeff")) // some editors begin a file so
+		if line == "" && len(lines) >= 2 {
+			continue
+		}
+		lines = append(lines, line)
 	}
 	if len(lines) != 2 || lines[0] == "" || lines[1] == "" {
 		return nil, fmt.Errorf("reading standard input: it must hold two lines, %s", what)

@@ -110,25 +110,6 @@ func (m *Manager) Unlock(ctx context.Context, lockID string) error {
 	return nil
 }
 
-// HasLock says whether there is a lock of this id, here or in the store: one that was
-// set on another gateway a moment ago may not be known here yet.
-func (m *Manager) HasLock(ctx context.Context, lockID string) (bool, error) {
-	m.mu.Lock()
-	l := m.lockSet[lockKey(lockID)]
-	m.mu.Unlock()
-	if l != nil {
-		return true, nil
-	}
-	_, err := m.store.Get(ctx, lockKey(lockID))
-	switch {
-	case errors.Is(err, state.ErrNotFound):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("looking for a lock: %w", err)
-	}
-	return true, nil
-}
-
 // Locks returns the locks that hold now, oldest first.
 func (m *Manager) Locks() []Lock {
 	now := m.clk.Now()

@@ -215,6 +215,28 @@ func (m *Manager) readThrough(ctx context.Context, i id) (*entry, error) {
 	return m.adopt(i, s), nil
 }
 
+// Known reports whether there is a session, or a lock, of this id, here or in the
+// store: what another gateway made a moment ago is only there.
+func (m *Manager) Known(ctx context.Context, anID string) (bool, error) {
+	m.mu.Lock()
+	_, locked := m.lockSet[lockKey(anID)]
+	m.mu.Unlock()
+	key := lockKey(anID)
+	if i, ok := parseID(anID); ok {
+		if m.view.get(i) != nil {
+			return true, nil
+		}
+		key = sessionKey(i)
+	}
+	if locked {
+		return true, nil
+	}
+	if _, err := m.store.Get(ctx, key); err == nil || !errors.Is(err, state.ErrNotFound) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
 // refreshLocks reads all locks from the store, at most every half second: while
 // the fan-out is lost, that is how a lock set elsewhere is found.
 func (m *Manager) refreshLocks(ctx context.Context) error {
