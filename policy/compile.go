@@ -129,7 +129,8 @@ func (c *compiler) compileMasks() {
 			}
 			f, err := mask.Compile(maskSpec(spec, en+"."+fn), c.maskKey(spec.Fn))
 			if err != nil {
-				c.faults = append(c.faults, fmt.Errorf("%s: entity %s, field %s: %w", c.m.File, en, fn, err))
+				line, column := e.Fields[fn].Place()
+				c.faults = append(c.faults, fmt.Errorf("%s:%d:%d: entity %s, field %s: %w", c.m.File, line, column, en, fn, err))
 				continue
 			}
 			c.set.masks[en+"."+fn] = f

@@ -249,6 +249,9 @@ func mapCheck() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if _, err := policy.Compile(policy.Empty(), m, anyKey); err != nil {
+			return err // what a gateway would not start with, whatever its policy
+		}
 		findings := m.Check()
 		for _, f := range findings {
 			fmt.Fprintln(c.OutOrStdout(), f)

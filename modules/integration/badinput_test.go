@@ -133,6 +133,8 @@ func TestBadCommands(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.yaml")
 	write(t, bad, "version: 1\ntemplates: []\n")
+	mask := filepath.Join(dir, "mask.yaml")
+	write(t, mask, "version: 1\nmap: x\nentities: {lead: {fields: {id: Id, phone: {names: Phone, mask: fone}}}}\nroutes: [{id: a, on: GET /a, entity: lead, action: view, response: {records: {at: /}}}]\n")
 	for _, c := range []struct {
 		args []string
 		want string
@@ -141,6 +143,7 @@ func TestBadCommands(t *testing.T) {
 		{[]string{"policy", "check", filepath.Join(dir, "none.yaml")}, "no such file"},
 		{[]string{"policy", "chek"}, "chek"},
 		{[]string{"map", "check", bad}, "bad.yaml"},
+		{[]string{"map", "check", mask}, `mask.yaml:3:36: entity lead, field phone: mask: fn: unknown function "fone"`},
 		{[]string{"user", "list", "--address", "127.0.0.1:1"}, "refused"},
 		{[]string{"sessions", "--address", "127.0.0.1:1"}, "refused"},
 		{[]string{"audit", "verify", "--address", "127.0.0.1:1"}, "refused"},

@@ -140,6 +140,9 @@ type Field struct {
 	column int
 }
 
+// Place is where the field stands in the map's file, both counted from 1.
+func (f *Field) Place() (line, column int) { return f.line, f.column }
+
 // Embedded is the form in which a text holds fields of its own.
 type Embedded string
 

@@ -253,6 +253,21 @@ func (d *decoder) linkRead(r *Read) {
 	if e == nil {
 		return // reported with the route, which knows its captures
 	}
+	d.readFields(r, e)
+}
+
+// inherited checks the fields of reads that are about their route's entity.
+func (d *decoder) inherited(r *Read, e *Entity) {
+	if r.Entity == "" {
+		d.readFields(r, e)
+	}
+	for _, inner := range r.Inner {
+		d.inherited(inner, e)
+	}
+}
+
+// readFields checks the fields a read names.
+func (d *decoder) readFields(r *Read, e *Entity) {
 	for _, name := range append(append([]string(nil), r.Over...), r.Field) {
 		if name != "" && e.Fields[name] == nil {
 			d.failAt(r.line, r.col, "name a field of "+e.Name+closest(name, mapKeys(e.Fields)), "unknown field %q", shorten(name))

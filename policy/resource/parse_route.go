@@ -121,6 +121,9 @@ func (d *decoder) linkRoute(r *Route, n *yaml.Node) {
 		if c := read.Source.Capture; c != "" && !captures[c] {
 			d.failAt(read.line, read.col, "use a capture of the path or of a condition", "route %q has no capture %q", r.ID, c)
 		}
+		if e := d.m.Entities[r.Entity]; e != nil {
+			d.inherited(read, e)
+		}
 		if read.Entity != "" {
 			d.entityRefAt(read.line, read.col, read.Entity, captures)
 		}
