@@ -27,6 +27,8 @@ func TestCompileRefuses(t *testing.T) {
 		{"role", "templates: {t: {}}\nassign: [{template: t, roles: [sales_usr]}]", `p.yaml:2:32: unknown role "sales_usr"; use one of sales_user`},
 		{"group", "templates: {t: {}}\nassign: [{template: t, groups: [north]}]", `unknown group "north"`},
 		{"nobody", "templates: {t: {}}\nassign: [{template: t}]", `nobody gets the template`},
+		{"the only template misspelt", "templates: {t: {}}\nassign: [{template: u, roles: [sales_user]}]", `unknown template "u"; use one of t`},
+		{"no groups at all", "templates: {t: {}}\nassign: [{template: t, groups: [north]}]", `unknown group "north"; use one of those that are declared: there is none yet`},
 		{"cut short", "templates: {t: {entities: {lead: {export: none}}}}", `nothing says who gets them; add assign`},
 		{"exclusive", "templates: {t: {}}\nassign: [{template: t, roles: [sales_user], users: [a@b.c], exclusive: true}]", `exclusive is for users alone`},
 		{"network role", "settings: {network: {roles: {chef: {allow: []}}}}", `p.yaml:1:30: unknown role "chef"`},

@@ -53,6 +53,8 @@ func TestParseRefuses(t *testing.T) {
 		{"partial delete of fields", "templates: {t: {entities: {lead: {delete: {partial: {mask: [a]}}}}}}", `unknown key "mask"; use one of types`},
 		{"mask under edit", "templates: {t: {entities: {lead: {edit: {partial: {mask: [a]}}}}}}", `unknown key "mask"`},
 		{"bulk partial", "templates: {t: {entities: {lead: {bulk: {edit: {partial: {}}}}}}}", `a section stands where`},
+		{"a tab", "settings:\n\tsession: {idle: 15m}", `p.yaml:2:1: this is not YAML: found character that cannot start any token; line 2 begins with a tab: indent with spaces`},
+		{"a word for a section", "settings: none", "write `name: value` lines below it, indented"},
 		{"no value", "templates:", `p.yaml:1:11: there is no value here`},
 		{"alias", "roles: {a: &x {rows: own}, b: *x}", `anchors and aliases are not read`},
 		{"merge key", "roles:\n  a:\n    <<: {rows: own}", `this is no plain key`},

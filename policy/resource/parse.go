@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/crmgate/crmgate/policy/internal/shape"
 )
 
 // Defaults of a map that does not say.
@@ -78,7 +80,7 @@ func (d *decoder) document(data []byte) *yaml.Node {
 			line, _ = strconv.Atoi(m[1])
 			what = strings.Replace(what, m[0], "", 1)
 		}
-		return at(line, "check indentation and quotes", "the file is not YAML (%s)", shorten(what))
+		return at(line, shape.MendYAML(data, line), "the file is not YAML (%s)", shorten(what))
 	}
 	if err := decodeNode(dec, &more); !errors.Is(err, io.EOF) {
 		return at(max(more.Line, 1), "keep one document in a file", "the file holds more than one document")

@@ -85,11 +85,11 @@ func Read(file string, data []byte, root *Shape) (*yaml.Node, Place, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, Place{}, nil
 		}
-		return nil, nil, fault(yamlLine(err), "this is not YAML: "+yamlText(err), "look for a wrong indent or a missing quote near this line")
+		return nil, nil, fault(yamlLine(err), "this is not YAML: "+yamlText(err), MendYAML(data, yamlLine(err)))
 	}
 	if err := dec.Decode(&next); !errors.Is(err, io.EOF) {
 		if err != nil {
-			return nil, nil, fault(yamlLine(err), "this is not YAML: "+yamlText(err), "look for a wrong indent or a missing quote near this line")
+			return nil, nil, fault(yamlLine(err), "this is not YAML: "+yamlText(err), MendYAML(data, yamlLine(err)))
 		}
 		return nil, nil, fault(next.Line, "a second document starts here", "keep one document a file")
 	}
@@ -138,7 +138,7 @@ func (c *checker) value(n *yaml.Node, s *Shape, at string) {
 		return
 	}
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
-		c.fault(n, "there is no value here", "write "+s.Type()+", or take the key out")
+		c.fault(n, "there is no value here", "write "+s.mend()+", or take the key out")
 		return
 	}
 	for o := s; o != nil; o = o.Or {
@@ -147,7 +147,7 @@ func (c *checker) value(n *yaml.Node, s *Shape, at string) {
 			return
 		}
 	}
-	c.fault(n, fmt.Sprintf("%s stands where %s belongs", nodeText(n), s.Type()), "write "+s.Type())
+	c.fault(n, fmt.Sprintf("%s stands where %s belongs", nodeText(n), s.Type()), "write "+s.mend())
 }
 
 // takes says whether the YAML kind of the node can be this shape at all; whether
@@ -354,7 +354,13 @@ func (s *Shape) keyList(near string) string {
 func listNear(names []string, near string) string {
 	sorted := append([]string(nil), names...)
 	sort.SliceStable(sorted, func(i, j int) bool { return distance(sorted[i], near) < distance(sorted[j], near) })
-	if len(sorted) > 0 && distance(sorted[0], near) <= 2 {
+	switch {
+	case len(sorted) == 0:
+		return "those that are declared: there is none yet"
+	case distance(sorted[0], near) > 2:
+	case len(sorted) == 1:
+		return sorted[0]
+	default:
 		return sorted[0] + " (" + strings.Join(sorted[1:], ", ") + ")"
 	}
 	return strings.Join(names, ", ")

@@ -66,6 +66,14 @@ func (s *Shape) Type() string {
 	return t
 }
 
+// mend says what to write where something else stands.
+func (s *Shape) mend() string {
+	if s.Kind == Object || s.Kind == Map {
+		return "`name: value` lines below it, indented, or {} for none"
+	}
+	return s.Type()
+}
+
 func (s *Shape) plainType() string {
 	switch s.Kind {
 	case Object:

@@ -5,6 +5,7 @@ package shape
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -30,6 +31,20 @@ func yamlText(err error) string {
 		s = s[i+2:]
 	}
 	return strings.ReplaceAll(s, "\n", " ")
+}
+
+// MendYAML says how to mend a line that is not YAML. A tab in front of a line is
+// the likeliest mistake of all that nobody can see.
+func MendYAML(data []byte, line int) string {
+	at := 0
+	for text := range bytes.Lines(data) {
+		at++
+		indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+		if (at == line || at == line+1) && bytes.IndexByte(indent, '\t') >= 0 {
+			return fmt.Sprintf("line %d begins with a tab: indent with spaces", at)
+		}
+	}
+	return "look for a wrong indent or a missing quote near this line"
 }
 
 func lineOfBadUTF8(data []byte) int {
