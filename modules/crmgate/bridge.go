@@ -87,6 +87,9 @@ func (a *App) checkBridges() error {
 			return err
 		}
 	}
+	if err := b.checkNames(a.resources.Credentials.Headers); err != nil {
+		return err
+	}
 	a.forbidden = NewForbidden(headers, a.resources.Credentials.Query)
 	a.pairNames = pairNames(a.resources.Credentials)
 	return nil

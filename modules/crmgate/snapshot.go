@@ -80,6 +80,9 @@ func (a *App) loadNetwork() error {
 	if a.Network != nil {
 		c.AnonymousIP, c.TorExits = a.Network.AnonymousIP, a.Network.TorExits
 		c.Every = time.Duration(a.Network.Interval)
+		if c.Every != 0 && c.Every < 100*time.Millisecond {
+			return fmt.Errorf("reading network: an interval of %s is below 100ms", c.Every)
+		}
 	}
 	a.engine = new(network.Engine)
 	c.Swapped = a.engine.SetReputation

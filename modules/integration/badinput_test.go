@@ -57,6 +57,13 @@ func TestBadInput(t *testing.T) {
 		{"Redis that is away", setup{options: "state redis redis://127.0.0.1:1/0"}, [2]string{}, []string{"redis", "refused"}},
 		{"PostgreSQL that is away", setup{options: "records postgres postgres://crmgate@127.0.0.1:1/crmgate"}, [2]string{}, []string{"postgres", "refused"}},
 		{"an unknown transport", setup{body: "crmgate_proxy {upstream} {\n transport fastcgi\n}"}, [2]string{}, []string{"only its own transport holds the interlock"}},
+		{"a header that is none", setup{options: "bridge headers {\n email \"X E\"\n}"}, [2]string{}, []string{"bridge headers", `X E`}},
+		{"the header of the connection", setup{options: "bridge jwt {\n header host\n}"}, [2]string{}, []string{"bridge jwt", "host"}},
+		{"the client's cookies", setup{options: "bridge headers {\n email Cookie\n}"}, [2]string{}, []string{"bridge headers", "Cookie"}},
+		{"a header for two", setup{options: "bridge headers {\n email X-Who\n name x_who\n}"}, [2]string{}, []string{"bridge headers", "x_who", "choose another"}},
+		{"a header for two bridges", setup{options: "bridge jwt {\n header X-Who\n}\nbridge headers {\n email X-Who\n}"}, [2]string{}, []string{"bridge jwt uses", "X-Who"}},
+		{"no header at all", setup{options: "bridge headers"}, [2]string{}, []string{"names no header"}},
+		{"an interval below the least", setup{options: "network {\n interval 1ms\n}"}, [2]string{}, []string{"interval", "100ms"}},
 		{"a lifetime out of range", setup{options: "bridge jwt {\n lifetime 1h\n}"}, [2]string{}, []string{"lifetime", "10s to 5m"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
