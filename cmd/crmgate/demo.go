@@ -264,16 +264,20 @@ func (d *demo) announce(out io.Writer) error {
 	for _, p := range d.people {
 		fmt.Fprintf(out, "  %-15s %-22s %s\n", p.Role, p.Email, p.Password)
 	}
+	address := ""
+	if d.admin != caddy.DefaultAdminListen {
+		address = " --address " + d.admin // commands look elsewhere by themselves
+	}
 	fmt.Fprintf(out, `
   Five things to try:
   1. Sign in as asha and open the lead Ishaan: the phone is masked, other people's leads are not there.
   2. Sign in as manager in another browser: every lead, every phone, no identity papers.
   3. As asha, open %[1]s/app/export/leads.csv: exports are refused.
-  4. Lock the sales users out while asha looks: bin/crmgate lock --role sales_user --message "Back at nine" --for 1m
-  5. Ask why: bin/crmgate policy explain asha@acme.test "%[2]s"
+  4. Lock the sales users out while asha looks: bin/crmgate lock --role sales_user --message "Back at nine" --for 1m%[4]s
+  5. Ask why: bin/crmgate policy explain asha@acme.test "%[2]s"%[4]s
 
   Everything is in %[3]s. Ctrl-C stops it.
 
-`, r.Gateway, "/app/api/leads", d.data)
+`, r.Gateway, "/app/api/leads", d.data, address)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/crmgate/crmgate/modules/internal/watchfile"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/maps"
 	"github.com/crmgate/crmgate/policy/policytest"
@@ -45,11 +46,12 @@ func openPolicy(mapName, file string) (*resource.Map, *policy.Set, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := os.ReadFile(file)
+	// Read as a gateway reads it, which takes no empty file, folder or device.
+	read, err := watchfile.Open(file, func(data []byte) ([]byte, error) { return data, nil }, watchfile.Options[[]byte]{MaxBytes: maxPolicy})
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading policy: %w", err)
 	}
-	doc, err := policy.Parse(file, data)
+	doc, err := policy.Parse(file, read.Current())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -117,6 +117,9 @@ func (p *policyFile) run(ctx context.Context) {
 	}
 }
 
+// maxPolicy bounds a policy file, in bytes.
+const maxPolicy = 4 << 20
+
 // loadPolicy reads the policy and keeps an eye on it.
 func (a *App) loadPolicy() error {
 	a.watcher = new(policyFile)
@@ -130,7 +133,7 @@ func (a *App) loadPolicy() error {
 	}
 	f, err := watchfile.Open(a.Policy, func(data []byte) (*compiled, error) { return a.compile(a.Policy, data) },
 		watchfile.Options[*compiled]{
-			MaxBytes: 4 << 20,
+			MaxBytes: maxPolicy,
 			Accept:   func(was, is *compiled) error { return is.doc.Continues(was.doc) },
 			Report:   func(err error) { a.reported("policy", err) },
 			Swapped:  a.swapped,
@@ -139,7 +142,6 @@ func (a *App) loadPolicy() error {
 		return fmt.Errorf("reading policy: %w", err)
 	}
 	a.watcher.file = f
-	good("policy")
 	a.install(f.Current())
 	return nil
 }
@@ -237,6 +239,7 @@ func (a *App) noteRuled() {
 		rt.ruled.Store(nil)
 		return
 	}
+	good("policy")
 	rt.ruled.Store(&ruled{file: a.Policy, doc: a.watcher.file.Current().doc})
 }
 

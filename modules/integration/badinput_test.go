@@ -140,6 +140,8 @@ func TestBadCommands(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.yaml")
 	write(t, bad, "version: 1\ntemplates: []\n")
+	empty := filepath.Join(dir, "empty.yaml")
+	write(t, empty, "\n")
 	mask := filepath.Join(dir, "mask.yaml")
 	write(t, mask, "version: 1\nmap: x\nentities: {lead: {fields: {id: Id, phone: {names: Phone, mask: fone}}}}\nroutes: [{id: a, on: GET /a, entity: lead, action: view, response: {records: {at: /}}}]\n")
 	for _, c := range []struct {
@@ -148,6 +150,8 @@ func TestBadCommands(t *testing.T) {
 	}{
 		{[]string{"policy", "check", bad}, "bad.yaml:2:"},
 		{[]string{"policy", "check", filepath.Join(dir, "none.yaml")}, "no such file"},
+		{[]string{"policy", "check", empty}, "the file is empty"},
+		{[]string{"policy", "check", dir}, "not a regular file"},
 		{[]string{"policy", "chek"}, "chek"},
 		{[]string{"map", "check", bad}, "bad.yaml"},
 		{[]string{"map", "check", mask}, `mask.yaml:3:36: entity lead, field phone: mask: fn: unknown function "fone"`},

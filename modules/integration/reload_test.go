@@ -160,6 +160,9 @@ func TestReloadPolicy(t *testing.T) {
 	if status, text := d.tryAdmin(http.MethodPost, "/load", changed); status == http.StatusOK || !strings.Contains(text, "cut short") {
 		t.Errorf("a reload takes the beginning of the policy: %d %s", status, text)
 	}
+	if _, m := d.tryAdmin(http.MethodGet, "/metrics", ""); !strings.Contains(m, `caddy_crmgate_last_reload_successful{file="policy"} 0`) {
+		t.Error("a reload that failed ends the alarm")
+	}
 	l.answers(t, 20)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
