@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -149,6 +150,12 @@ func (d *demo) startGateway() error {
 	if err != nil {
 		return fmt.Errorf("reading --listen: %w", err)
 	}
+	if err := free("--listen", d.listen); err != nil {
+		return err
+	}
+	if err := free("--admin", d.admin); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(d.data, 0o700); err != nil {
 		return fmt.Errorf("preparing the data folder: %w", err)
 	}
@@ -171,6 +178,23 @@ func (d *demo) startGateway() error {
 		return fmt.Errorf("adapting the quickstart Caddyfile: %w", err)
 	}
 	if err := caddy.Load(config, true); err != nil {
+		return fmt.Errorf("starting the gateway: %w", err)
+	}
+	return nil
+}
+
+// free refuses an address somebody listens on. Caddy shares ports with other
+// processes, and then the demo's people, whose passwords everybody knows, could
+// be added to another gateway.
+func free(flag, address string) error {
+	if strings.HasPrefix(address, "unix/") {
+		return nil // a socket is taken by one alone
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("starting the gateway: %w; choose another address with %s", err, flag)
+	}
+	if err := l.Close(); err != nil {
 		return fmt.Errorf("starting the gateway: %w", err)
 	}
 	return nil

@@ -79,7 +79,10 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func FromContext(ctx caddy.Context) (*App, error) {
 	app, err := ctx.AppIfConfigured("crmgate")
 	if err != nil {
-		return nil, fmt.Errorf("finding the crmgate app: %w; add a crmgate block to the global options", err)
+		if errors.Is(err, caddy.ErrNotConfigured) {
+			return nil, fmt.Errorf("finding the crmgate app: %w; add a crmgate block to the global options", err)
+		}
+		return nil, fmt.Errorf("finding the crmgate app: %w", err)
 	}
 	return app.(*App), nil //nolint:forcetypeassert // the id is ours
 }

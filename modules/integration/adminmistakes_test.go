@@ -74,6 +74,15 @@ func TestCommandMistakes(t *testing.T) {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
 	}
+	// Caddy would share the port, and the demo's people be added to the other gateway.
+	for _, flag := range []string{"--admin", "--listen"} {
+		args := []string{"demo", "--leads", "10", "--crm-listen", freeAddr(t), "--listen", freeAddr(t), "--admin", freeAddr(t)}
+		taken := map[string]string{"--admin": d.Admin, "--listen": strings.Replace(strings.TrimPrefix(d.Gateway, "https://"), "localhost", "127.0.0.1", 1)}
+		code, out := runFails(t, append(args, flag, taken[flag])...)
+		if code == 0 || !strings.Contains(out, "choose another address with "+flag) {
+			t.Errorf("a demo beside another on its %s: %d %.500s", flag, code, out)
+		}
+	}
 	if out, err := runBinary(t, "\ufeffanother-key\r\nanother-secret\r\n\r\n", "user", "key", "asha@acme.test", "--address", d.Admin); err != nil {
 		t.Errorf("a key pair as an editor of Windows leaves it: %v %s", err, out)
 	}

@@ -77,6 +77,9 @@ func TestBadInput(t *testing.T) {
 				t.Fatalf("it ended well:\n%s", stderr)
 			}
 			line := errorLine(stderr)
+			if strings.Contains(line, "add a crmgate block") {
+				t.Errorf("it is told to add what is there: %s", line)
+			}
 			for _, want := range c.want {
 				if !strings.Contains(line, want) {
 					t.Errorf("the error line does not say %q:\n%s\n\nall:\n%.2000s", want, line, stderr)
