@@ -260,7 +260,6 @@ func (a *App) Start() error {
 		return err
 	}
 	a.applySettings()
-	a.noteRuled()
 	a.recordRevision(ctx)
 	go a.watcher.run(ctx)
 	go a.sources.Run(ctx)

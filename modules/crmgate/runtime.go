@@ -28,7 +28,6 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/session"
 	"github.com/crmgate/crmgate/modules/internal/state"
 	"github.com/crmgate/crmgate/modules/internal/vault"
-	"github.com/crmgate/crmgate/policy"
 )
 
 // pool holds the open stores by what they are, not by how they are configured, so
@@ -56,14 +55,7 @@ type runtime struct {
 	keys        *keyRing
 	quota       atomic.Pointer[quota.Quota]
 	inForce     atomic.Pointer[App] // whose rules hold: the last one started
-	ruled       atomic.Pointer[ruled] // by what, so far
 	stop        context.CancelFunc
-}
-
-// ruled is the policy file in force and what it says.
-type ruled struct {
-	file string
-	doc  *policy.Document
 }
 
 // runtimeKey names the resources of this configuration, without secrets.

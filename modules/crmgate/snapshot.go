@@ -219,28 +219,14 @@ func (a *App) install(c *compiled) {
 // continues refuses, on a reload, a policy file that lost the end it had while the
 // gateway before this one ran by it: what the watcher refuses, no reload brings in.
 func (a *App) continues() error {
-	was := a.runtime.Load().ruled.Load()
-	if a.watcher.file == nil || was == nil || was.file != a.Policy {
+	was := a.runtime.Load().inForce.Load()
+	if was == nil || was.watcher.file == nil || a.watcher.file == nil || was.Policy != a.Policy {
 		return nil
 	}
-	if err := a.watcher.file.Current().doc.Continues(was.doc); err != nil {
+	if err := a.watcher.file.Current().doc.Continues(was.watcher.file.Current().doc); err != nil {
 		return fmt.Errorf("reading policy: %w", err)
 	}
 	return nil
-}
-
-// noteRuled notes by which policy file the gateway runs.
-func (a *App) noteRuled() {
-	rt := a.runtime.Load()
-	if rt == nil {
-		return
-	}
-	if a.watcher.file == nil {
-		rt.ruled.Store(nil)
-		return
-	}
-	good("policy")
-	rt.ruled.Store(&ruled{file: a.Policy, doc: a.watcher.file.Current().doc})
 }
 
 // swapped installs a policy that replaced a running one. Streams and sockets that
@@ -248,7 +234,7 @@ func (a *App) noteRuled() {
 func (a *App) swapped(c *compiled) {
 	a.install(c)
 	a.applySettings()
-	a.noteRuled()
+	good("policy")
 	a.recordRevision(context.Background())
 	if rt := a.runtime.Load(); rt != nil {
 		rt.sessions.CloseLive("the policy changed")
@@ -259,6 +245,9 @@ func (a *App) swapped(c *compiled) {
 // takeOver makes this configuration's rules the ones in force.
 func (a *App) takeOver() {
 	a.inForce = true
+	if a.watcher.file != nil {
+		good("policy")
+	}
 	a.prior.Store(a.runtime.Load().inForce.Swap(a))
 }
 
