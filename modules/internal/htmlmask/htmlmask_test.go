@@ -70,6 +70,11 @@ func TestDeclaredCharset(t *testing.T) {
 			t.Errorf("%s that came as %q: %q, %v", c.page, c.kind, got, err)
 		}
 	}
+	long := `<meta content="` + strings.Repeat("charset ", 100_000) + `">`
+	m.Reset(page(), nil, jsonmask.Limits{})
+	if got, err := io.ReadAll(m.Reader(strings.NewReader(long))); err != nil || string(got) != long { // in no more than a moment
+		t.Errorf("a page of one word: %d bytes, %v", len(got), err)
+	}
 	if err := m.Header("text/html; charset=utf-7"); err == nil {
 		t.Error("a page in UTF-7 is read")
 	}

@@ -251,8 +251,9 @@ const blanks = "\t\n\f\r "
 // charsetIn finds the charset in the content of a meta element as browsers do (HTML,
 // "extracting a character encoding from a meta element").
 func charsetIn(content string) (name string, found bool) {
+	content = strings.ToLower(content)
 	for {
-		_, behind, more := strings.Cut(strings.ToLower(content), "charset")
+		_, behind, more := strings.Cut(content, "charset")
 		if !more {
 			return "", false
 		}
