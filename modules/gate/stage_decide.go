@@ -199,12 +199,6 @@ func setQuery(raw, name, value string) string {
 	return strings.Join(append(parts, url.QueryEscape(name)+"="+url.QueryEscape(value)), "&")
 }
 
-// overrides are headers that change method or path behind the gate's back, or speak
-// for the connection, as requests have them.
-var overrides = []string{
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Original-Url", "X-Rewrite-Url", "Early-Data",
-}
-
 // hygiene removes what must not reach the CRM: the gate's cookies, every spelling
 // of identity and of credentials, and switches of method, path or format.
 func hygiene(x *exchange) step {
@@ -222,6 +216,9 @@ func hygiene(x *exchange) step {
 				return x.refuse(policy.QueryDenied, "a callback around a rewritten answer")
 			}
 		}
+	}
+	if otherMethod(x.r.Method, x.req.Query) {
+		return x.refuse(policy.ActionDenied, "a parameter that names another method")
 	}
 	if isUpgrade(x.r) && !socketRoute(x.d.Operations) {
 		return x.refuse(policy.ActionDenied, "an upgrade on a route that is no socket")

@@ -76,6 +76,9 @@ func cleanResponse(in http.Header, req *http.Request) http.Header {
 	out := make(http.Header, len(lines)+4+len(in["Etag"]))
 	for i := range lines {
 		name, from := lines[i].name, len(all)
+		if lines[i].fate == kind { // of several, clients take another one than was judged
+			lines[i].values = lines[i].values[:min(1, len(lines[i].values))]
+		}
 		for _, v := range lines[i].values {
 			switch lines[i].fate {
 			case link:
