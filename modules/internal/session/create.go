@@ -46,13 +46,12 @@ func (m *Manager) Create(ctx context.Context, n SignIn) (token string, s *Sessio
 	if err := m.Check(ctx, f); err != nil {
 		return "", nil, err
 	}
-	s.Created = m.locks.Load().after(&f, s.Created)
-	there := m.idsOf(s.PersonID)
+	s.Created = m.locks.Load().after(&f, m.behindAll(s, s.Created))
 	token, s, err = m.keepNew(ctx, s)
 	if err != nil {
 		return "", nil, fmt.Errorf("creating a session: %w", err)
 	}
-	if err := m.endSurplus(ctx, s, there); err != nil {
+	if err := m.endSurplus(ctx, s); err != nil {
 		return "", nil, fmt.Errorf("ending the oldest sessions: %w", err)
 	}
 	return token, s, nil
