@@ -39,7 +39,7 @@ func TestWhoseParents(t *testing.T) {
 		"it came twice, once another's": {"a1", map[string][]*resource.Record{"a1": {record("a1", "you"), record("a1", "me")}}, ""},
 	} {
 		list, found := map[string]string{}, map[string]bool{}
-		for _, id := range strings.Fields(c.asked) {
+		for id := range strings.FieldsSeq(c.asked) {
 			list[id] = policy.FoldID(id)
 		}
 		for ids, records := range c.reads {

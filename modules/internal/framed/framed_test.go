@@ -94,10 +94,14 @@ func TestBodies(t *testing.T) {
 		{"a value over two lines", plan.SSE, false, "data: {\"note\":\"98123\ndata: 45670\"}\n\n", ""},
 		{"nothing to mask", plan.SSE, false, "data:{\"id\":1,\ndata\ndata:   \"x\":2}\nretry: 3000\n\n", "data:{\"id\":1,\ndata\ndata:   \"x\":2}\nretry: 3000\n\n"},
 		{"a comment, and personal data in it", plan.SSE, false, ": hello\n\n: call 9812345670\n\n", ": hello\n\n: call XXXXXXXX\n\n"},
-		{"values that come again in comments and ids", plan.SSE, false, ": zebra-77 is read\n\ndata: " + secret + "\nid: zebra-77\n: of zebra-77\nevent: zebra-77\n\n: and zebra-77\n\n",
-			": zebra-77 is read\n\ndata: {\"id\":1}\nid: XXXXXXXX\n: of XXXXXXXX\nevent: zebra-77\n\n: and XXXXXXXX\n\n"},
-		{"a value that comes again in the id of a part", plan.Multipart, false, "--b\r\nContent-ID: <zebra-77>\r\n\r\n" + secret + "\r\n--b\r\nContent-ID: <zebra-77>\r\n\r\n{}\r\n--b--",
-			"--b\r\nContent-ID: <zebra-77>\r\n\r\n{\"id\":1}\r\n--b\r\n\r\n{}\r\n--b--"},
+		{
+			"values that come again in comments and ids", plan.SSE, false, ": zebra-77 is read\n\ndata: " + secret + "\nid: zebra-77\n: of zebra-77\nevent: zebra-77\n\n: and zebra-77\n\n",
+			": zebra-77 is read\n\ndata: {\"id\":1}\nid: XXXXXXXX\n: of XXXXXXXX\nevent: zebra-77\n\n: and XXXXXXXX\n\n",
+		},
+		{
+			"a value that comes again in the id of a part", plan.Multipart, false, "--b\r\nContent-ID: <zebra-77>\r\n\r\n" + secret + "\r\n--b\r\nContent-ID: <zebra-77>\r\n\r\n{}\r\n--b--",
+			"--b\r\nContent-ID: <zebra-77>\r\n\r\n{\"id\":1}\r\n--b\r\n\r\n{}\r\n--b--",
+		},
 		{"personal data in id and event", plan.SSE, false, "id: meera.nair@canary.example\nevent: 9812345670\ndata: {}\n\n", "id: XXXXXXXX\nevent: XXXXXXXX\ndata: {}\n\n"},
 		{"lines that no client reads", plan.SSE, false, "phone: 1\nData: x\nretry: 9812345670\nretry: x\ndata: {}\n\n", "data: {}\n\n"},
 		{"an event of another's record", plan.SSE, true, ": one\n\nid: 2\ndata: " + yours + "\n\ndata: " + mine + "\n\n", ": one\n\ndata: " + masked + "\n\n"},

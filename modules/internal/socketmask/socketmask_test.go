@@ -80,8 +80,10 @@ func TestMessages(t *testing.T) {
 		{"the end, and personal data in its reason", appendFrame(nil, opClose, []byte("\x03\xe8call 9812345670")), appendFrame(nil, opClose, []byte("\x03\xe8call XXXXXXXX"))},
 		{"the end without a reason", []byte{0x88, 0}, []byte{0x88, 0}},
 		{"personal data in a ping", join(appendFrame(nil, opPing, []byte("9812345670")), text(mine)), text(masked)},
-		{"values that come again", join(text(`{"owner":"u1","phone":"zebra-77"}`), appendFrame(nil, opPing, []byte("zebra-77")), appendFrame(nil, opClose, []byte("\x03\xe8zebra-77"))),
-			join(text(`{"owner":"u1","phone":"XXXXXXXX"}`), appendFrame(nil, opClose, []byte("\x03\xe8XXXXXXXX")))},
+		{
+			"values that come again", join(text(`{"owner":"u1","phone":"zebra-77"}`), appendFrame(nil, opPing, []byte("zebra-77")), appendFrame(nil, opClose, []byte("\x03\xe8zebra-77"))),
+			join(text(`{"owner":"u1","phone":"XXXXXXXX"}`), appendFrame(nil, opClose, []byte("\x03\xe8XXXXXXXX"))),
+		},
 		{"no JSON", text("9812345670"), nil},
 		{"two documents", text(mine + mine), nil},
 		{"a binary message", appendFrame(nil, 2, []byte(mine)), nil},
