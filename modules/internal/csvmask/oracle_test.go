@@ -319,6 +319,8 @@ func oracle(p *plan.Plan, in [][]string) [][]string {
 				tr := ent.Fields[resource.Fold(names[i])]
 				if resource.Fold(names[i]) == "account" {
 					tr = textmask.Full // a record in text
+				} else if _, hits := mask.Detect(nil, []byte(in[0][i])); tr == nil && hits > 0 {
+					tr = &plan.Treatment{Effect: plan.Hide} // the name is somebody's number
 				}
 				if tr != nil && tr.Effect >= plan.Mask {
 					known.Add([]byte(text), tr.Mask, tr.Effect == plan.Hide)
