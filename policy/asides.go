@@ -9,9 +9,13 @@ import (
 )
 
 // asides marks the texts that lead on from an answer: addresses and cursors. A field
-// that is restricted is treated as that, whatever else its place is said to be. It
+// that is restricted is treated as that, whatever else its place is said to be; and where
+// somebody may not see an entity at all, they are hidden with the rest of it. It
 // returns whether there are addresses, which everybody's answers have to be read for.
 func (t *tree) asides(resp *resource.Response) (links bool) {
+	if t.unseen() {
+		return false
+	}
 	for _, p := range resp.Cursors {
 		if n := t.aside(p.Steps); n != nil {
 			n.Cursor = true

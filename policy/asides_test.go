@@ -50,12 +50,29 @@ func TestLinksAreReadForEverybody(t *testing.T) {
 	}
 }
 
+// TestNoLinksIntoWhatIsNotSeen: where an entity may not be seen, links to it are not either.
+func TestNoLinksIntoWhatIsNotSeen(t *testing.T) {
+	m, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "action: view, response: RESPONSE", "action: edit, response: {records: {at: /v/*}, links: [/next, /v/*/up], cursors: [/after]}", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compileSrc(t, m, strings.Replace(formatPolicy, "view: {partial: {mask: [phone]}}", "view: none", 1))
+	d := s.Decide(as("marketing_user"), []resource.Operation{{ID: "r", Entity: "lead", Action: resource.Edit, Kind: resource.Data, Route: m.RouteByID("r")}}, Env{})
+	if len(d.Plans) == 0 {
+		t.Fatalf("there is no plan: %s", d.Detail)
+	}
+	p := d.Plans[0]
+	if p.Pass || p.Links || p.Root.Members["next"] != nil || p.Root.Members["after"] != nil || p.Root.Members["v"].Elements.Record.Nested["up"] != nil {
+		t.Error("links and cursors of an entity that may not be seen are shown")
+	}
+}
+
 // TestCountsAndNothing: who may see all records gets the CRM's own counts.
 func TestCountsAndNothing(t *testing.T) {
 	const response = "{records: {at: /v/*}, total: X-Rows, empty: {status: 404, body: none}}"
 	for role, few := range map[string]bool{"marketing_user": false, "sales_manager": true} {
 		p := decideOn(t, response, role)
-		if p.Few != few || p.Total != "X-Rows" || (p.Empty != nil) != few || few && (p.Empty.Status != 404 || string(p.Empty.Body) != "none") {
+		if p.Few != few || p.Total != "X-Rows" || (p.Empty != nil) != few || p.Problem != nil && p.Problem.Few != few || few && (p.Problem == nil || p.Empty.Status != 404 || string(p.Empty.Body) != "none") {
 			t.Errorf("%s: few %v, want %v; empty %+v", role, p.Few, few, p.Empty)
 		}
 	}

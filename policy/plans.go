@@ -206,7 +206,7 @@ func (s *Set) problem(r *rights, of *plan.Plan) *plan.Plan {
 	if of.Format == plan.XML {
 		format = plan.XML
 	}
-	return &plan.Plan{ID: of.ID, Format: format, Prefix: of.Prefix, Root: &plan.Node{}, Fallback: table}
+	return &plan.Plan{ID: of.ID, Format: format, Prefix: of.Prefix, Root: &plan.Node{}, Fallback: table, Few: of.Few, Total: of.Total}
 }
 
 // planID identifies everything a plan was compiled from: the rights (not the

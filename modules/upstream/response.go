@@ -65,6 +65,7 @@ func (t *Transport) rewrite(req, sent *http.Request, res *http.Response, d *crmg
 		return notVisible(req, p, d)
 	}
 	if bodiless(res.StatusCode) {
+		uncount(out.Header, p, d)
 		out.Body, out.ContentLength = http.NoBody, 0
 		_ = res.Body.Close()
 		return &out
