@@ -68,7 +68,7 @@ func auditList() *cobra.Command {
 }
 
 func auditVerify() *cobra.Command {
-	c := online(&cobra.Command{Use: "verify", Short: "Checks every chain: nothing changed, nothing missing", Args: cobra.NoArgs})
+	c := online(&cobra.Command{Use: "verify", Short: "Checks every chain and the index by person: nothing changed, nothing missing", Args: cobra.NoArgs})
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var report audit.Report
 		if err := call(c, http.MethodGet, "/audit/verify", nil, &report); err != nil {

@@ -110,6 +110,9 @@ func (m *memory) AuditChains(context.Context) ([]string, error) {
 	return out, nil
 }
 
+// AuditIndex finds nothing: there is no index.
+func (*memory) AuditIndex(context.Context, func(string, int64, string)) error { return nil }
+
 func full() Record {
 	return Record{
 		Chain: "c", Seq: 7, Time: time.Date(2031, 2, 3, 4, 5, 6, 7000, time.UTC), Kind: "request", RequestID: "req", PersonID: "p",

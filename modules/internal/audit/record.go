@@ -95,4 +95,8 @@ type Source interface {
 	AuditHead(ctx context.Context, chain string) (Head, error) // zero Head for a new chain
 	Audit(ctx context.Context, q Query) ([]Record, error)
 	AuditChains(ctx context.Context) ([]string, error)
+	// AuditIndex compares what finds the records of a person with the records, and calls
+	// found for each difference: with the record where it shows, or without one where no
+	// record is, and a sentence for the admin. A source without an index has none.
+	AuditIndex(ctx context.Context, found func(chain string, seq int64, detail string)) error
 }

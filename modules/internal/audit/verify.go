@@ -20,6 +20,7 @@ const (
 	BeyondHead FindingKind = "beyond_head" // the record lies after the end the store kept for the chain
 	WrongHead  FindingKind = "head"        // the last record is not the one the store kept as the end
 	Anchor     FindingKind = "anchor"      // a head known from elsewhere is not part of the chain
+	Index      FindingKind = "index"       // what finds a person's records passes the record over, or finds what is not there
 )
 
 // Finding is one thing that is wrong, with the record where it shows.
@@ -34,7 +35,7 @@ type Finding struct {
 type Report struct {
 	Records  int64     // records read
 	Heads    []Head    // the end of every chain as read: keep them elsewhere as anchors
-	Findings []Finding // in the order of chains and records; at most MaxFindings
+	Findings []Finding // in the order of chains and records, those of the index behind them; at most MaxFindings
 	More     bool      // there were more findings than that
 }
 
@@ -56,8 +57,9 @@ func (r *Report) find(chain string, seq int64, kind FindingKind, format string, 
 const page = 1000
 
 // Verify reads every chain and reports each record that was changed, taken out,
-// put in or put elsewhere, and each chain whose tail is missing. An error means
-// that the source could not be read, and that nothing is known.
+// put in or put elsewhere, each chain whose tail is missing, and where the index by
+// person is not that of the records. An error means that the source could not be
+// read, and that nothing is known.
 //
 // The chain has no key: somebody who may write all of the store could compute a
 // whole new one. Heads of an earlier report, kept where he cannot write, are
@@ -77,6 +79,10 @@ func Verify(ctx context.Context, src Source, anchors ...Head) (Report, error) {
 		if a.Seq > 0 && !slices.Contains(chains, a.Chain) {
 			report.find(a.Chain, a.Seq, Anchor, "the chain is not there, record %d of it is known", a.Seq)
 		}
+	}
+	err = src.AuditIndex(ctx, func(chain string, seq int64, detail string) { report.find(chain, seq, Index, "%s", detail) })
+	if err != nil {
+		return Report{}, fmt.Errorf("verifying the audit: the index by person: %w", err)
 	}
 	return report, nil
 }

@@ -302,6 +302,7 @@ func everyCall(ctx context.Context, s records.Store) map[string]error {
 	add("Audit", err)
 	_, err = s.AuditChains(ctx)
 	add("AuditChains", err)
+	add("AuditIndex", s.AuditIndex(ctx, func(string, int64, string) {}))
 	add("Ping", s.Ping(ctx))
 	return errs
 }

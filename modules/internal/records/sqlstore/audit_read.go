@@ -173,13 +173,7 @@ func span(rs []audit.Record) (first, last int64) {
 // gives a record without a hash for each it should hold: nothing is left out
 // silently, and audit.Verify shows each as changed.
 func (b *block) records() []audit.Record {
-	rs, err := audit.DecodeBlock(b.body)
-	if err == nil && (rs[0].Chain != b.chain || rs[0].Seq != b.firstSeq || rs[len(rs)-1].Seq != b.lastSeq) {
-		err = fmt.Errorf("%w: it belongs elsewhere", audit.ErrBlock)
-	}
-	if first, last := span(rs); err == nil && (first != b.firstAt || last != b.lastAt) {
-		err = fmt.Errorf("%w: its times are others, so that a search by time passes it over", audit.ErrBlock)
-	}
+	rs, err := b.read()
 	if err == nil {
 		return rs
 	}
@@ -192,4 +186,16 @@ func (b *block) records() []audit.Record {
 		}
 	}
 	return rs
+}
+
+// read reads the block if it is what its row says.
+func (b *block) read() ([]audit.Record, error) {
+	rs, err := audit.DecodeBlock(b.body)
+	if err == nil && (rs[0].Chain != b.chain || rs[0].Seq != b.firstSeq || rs[len(rs)-1].Seq != b.lastSeq) {
+		err = fmt.Errorf("%w: it belongs elsewhere", audit.ErrBlock)
+	}
+	if first, last := span(rs); err == nil && (first != b.firstAt || last != b.lastAt) {
+		err = fmt.Errorf("%w: its times are others, so that a search by time passes it over", audit.ErrBlock)
+	}
+	return rs, err
 }
