@@ -34,11 +34,14 @@ func (f *Forbidden) Carried(h http.Header, rawQuery string) bool {
 	return f.StripQuery(rawQuery) != rawQuery
 }
 
+// Header says whether a header's name is in the set, in whatever spelling.
+func (f *Forbidden) Header(name string) bool { return f.headers.has(name) }
+
 // StripHeaders removes every header whose folded name is in the set, and every
 // mention of one in Connection, so that no hop can be made to drop ours.
 func (f *Forbidden) StripHeaders(h http.Header) {
 	for name := range h {
-		if f.headers.has(name) {
+		if f.Header(name) {
 			delete(h, name)
 		}
 	}

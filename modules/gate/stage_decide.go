@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/portal"
 	"github.com/crmgate/crmgate/policy"
@@ -204,9 +206,8 @@ func setQuery(raw, name, value string) string {
 func hygiene(x *exchange) step {
 	h := x.r.Header
 	portal.StripCookie(h)
-	for _, name := range overrides {
-		delete(h, name)
-	}
+	trusted, _ := x.vars[caddyhttp.TrustedProxyVarKey].(bool)
+	stripOverrides(h, trusted)
 	x.d.Forbidden.StripHeaders(h)
 	x.r.Trailer = nil // they come when nobody looks any more
 	x.r.URL.RawQuery = x.d.Forbidden.StripQuery(x.r.URL.RawQuery)

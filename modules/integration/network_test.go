@@ -171,9 +171,19 @@ func TestTrustedProxy(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			crm.take()
-			a := b.from(t, c.ip).get("/app/api/ping", "X-Forwarded-For", c.xff)
-			if a.StatusCode != c.want || (c.want == 200) != (len(crm.take()) == 1) {
+			a := b.from(t, c.ip).get("/app/api/ping", "X-Forwarded-For", c.xff, "X-Real-Ip", "203.0.113.66", "Forwarded", "for=203.0.113.66", "X_Real_IP", "203.0.113.66")
+			got := crm.take()
+			if a.StatusCode != c.want || (c.want == 200) != (len(got) == 1) {
 				t.Errorf("%s %s, want %d", a.Status, a.text(), c.want)
+			}
+			for _, r := range got {
+				passed, want := len(r.Header["X-Real-Ip"])+len(r.Header["Forwarded"])+10*len(r.Header["X_real_ip"]), 0
+				if c.ip == "127.0.0.2" { // a trusted proxy
+					want = 2
+				}
+				if passed != want {
+					t.Errorf("the CRM is told %v", r.Header)
+				}
 			}
 		})
 	}
