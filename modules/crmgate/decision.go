@@ -87,6 +87,16 @@ func (d *Decision) Refuse(reason policy.Reason, detail string) {
 	d.Facts.Reason, d.Facts.Detail = reason, detail
 }
 
+// RefusedBody is the error of a request's body in which something was found on its way
+// to the CRM, which then never gets all of it.
+type RefusedBody struct {
+	Reason policy.Reason
+	Detail string
+}
+
+// Error says what was found.
+func (e *RefusedBody) Error() string { return "sending the body: " + e.Detail }
+
 type decisionKey struct{}
 
 // decided is the context of a decided request. Whatever handles the request after

@@ -56,13 +56,13 @@ func usual(name string) bool {
 }
 
 // methodNames are the parameters by which web frameworks let a request say another
-// method than the one it has, in lower case.
-var methodNames = []string{"_method", "_http_method", "x-http-method-override", "x-http-method", "x-method-override"}
+// method than the one it has, with underscores and in lower case; see isMethodName.
+var methodNames = []string{"_method", "_http_method", "x_http_method_override", "x_http_method", "x_method_override"}
 
 // otherMethod says whether a parameter names another method than the one that was judged.
 func otherMethod(method string, query url.Values) bool {
 	for name, values := range query {
-		if !slices.Contains(methodNames, strings.ToLower(name)) {
+		if !isMethodName(name) {
 			continue
 		}
 		if slices.ContainsFunc(values, func(v string) bool { return !strings.EqualFold(v, method) }) {

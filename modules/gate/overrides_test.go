@@ -53,6 +53,7 @@ func TestOtherMethod(t *testing.T) {
 	for query, want := range map[string]bool{
 		"": false, "a=b&method=PUT": false, "_method=post": false, "_method=POST&_method=POST": false,
 		"_method=DELETE": true, "a=b&_METHOD=delete": true, "_method=POST&_method=PUT": true, "_method": true, "X-HTTP-Method-Override=PUT": true, "%5fmethod=PUT": true,
+		".method=PUT": true, "+_method=PUT": true, "[method=PUT": true, "_method%00x=PUT": true, "x_http.method=PUT": true, "method=PUT&_methods=PUT": false,
 	} {
 		q, err := url.ParseQuery(query)
 		if err != nil {

@@ -221,6 +221,9 @@ func hygiene(x *exchange) step {
 	if otherMethod(x.r.Method, x.req.Query) {
 		return x.refuse(policy.ActionDenied, "a parameter that names another method")
 	}
+	if x.bodyMethod() == stop {
+		return stop
+	}
 	if isUpgrade(x.r) && !socketRoute(x.d.Operations) {
 		return x.refuse(policy.ActionDenied, "an upgrade on a route that is no socket")
 	}

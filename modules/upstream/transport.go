@@ -8,6 +8,7 @@ package upstream
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -141,6 +142,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		res, err = d.Around(out, t.HTTPTransport.RoundTrip)
 	default:
 		res, err = t.HTTPTransport.RoundTrip(out)
+	}
+	if body, ok := errors.AsType[*crmgate.RefusedBody](err); ok {
+		d.Refuse(body.Reason, body.Detail)
+		return t.refusal(req, d, body.Reason), nil
 	}
 	if err != nil {
 		d.Refuse(policy.UpstreamFailed, "the CRM did not answer")
