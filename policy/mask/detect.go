@@ -25,7 +25,9 @@ type span struct{ start, end int }
 //
 // A run that touches a letter, of whatever script, or an underscore is taken for part
 // of a name unless it has ten digits. Digits and separators of other scripts count.
-// Dates, dotted addresses, decimals with a short part and GUIDs stay.
+// Dates, GUIDs, and dotted addresses and decimals with a short part stay; but behind a
+// plus, or with a zero and more before the first point, those two are numbers that are
+// dialled, as +1.4155552671 and 02.123.45.67 are.
 //
 // Text with markup is read a second time without its tags and with its
 // references undone, and runs that are base64 of other text are read as that

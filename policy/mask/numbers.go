@@ -20,6 +20,8 @@ type run struct {
 	last   int  // digits after the last separator
 	word   bool // touches a letter or an underscore
 	script bool // has digits of another script, whose check digit is not read
+	called bool // begins as what is dialled does: with a plus, or with a zero and more
+	high   bool // has a group of three digits above 255
 }
 
 // addNumbers adds the runs of digits that may be somebody's number.
@@ -65,6 +67,7 @@ func addRuns(out []span, text []byte, all bool) []span {
 func readRun(text []byte, i int, buf []byte) run {
 	r := run{span: span{i, i}, digits: buf, groups: 1}
 	r.word = i > 0 && (endsWord(text[:i]) || text[i-1] == '_')
+	group := 0 // what the digits since the last separator say, while they are three
 	for {
 		d, w := digitAt(text, i)
 		if w > 0 {
@@ -73,7 +76,9 @@ func readRun(text []byte, i int, buf []byte) run {
 			}
 			r.count++
 			r.script = r.script || d == 0
-			r.last++
+			if r.last++; r.last <= 3 && d != 0 {
+				group = 10*group + int(d-'0')
+			}
 			if r.groups == 1 {
 				r.first++
 			}
@@ -95,20 +100,27 @@ func readRun(text []byte, i int, buf []byte) run {
 		}
 		i += gap
 		r.groups++
-		r.last = 0
+		r.high = r.high || r.last == 3 && group > 255
+		r.last, group = 0, 0
 	}
+	r.high = r.high || r.last == 3 && group > 255
+	r.called = r.start > 0 && text[r.start-1] == '+' || r.first > 1 && r.digits[0] == '0' && !isSecond(text, r.start)
 	r.word = r.word || r.end < len(text) && (startsWord(text[r.end:]) || text[r.end] == '_')
 	return r
 }
+
+// isSecond reports whether what stands at i is behind a colon and a digit, as the
+// seconds of a time of day are.
+func isSecond(text []byte, i int) bool { return i > 1 && text[i-1] == ':' && isDigit(text[i-2]) }
 
 // personal reports whether the run may be somebody's number.
 func (r *run) personal() bool {
 	switch {
 	case r.count < 8, r.word && r.count < 10:
 		return false
-	case r.dots == 1 && r.other == 0 && (r.first <= 3 || r.last <= 2): // a decimal: 12.9715987, 1234567.89
+	case r.dots == 1 && r.other == 0 && (r.first <= 3 && !r.called || r.last <= 2): // a decimal: 12.9715987, 1234567.89
 		return false
-	case r.dots == 3 && r.other == 0 && r.first <= 3 && r.last <= 3 && r.count <= 12: // a dotted address
+	case r.dots == 3 && r.other == 0 && r.first <= 3 && r.last <= 3 && r.count <= 12 && !r.called && !r.high: // a dotted address
 		return false
 	case r.groups == 1 && r.count > 15:
 		return r.script || r.count <= 19 && isCard(r.digits)
@@ -134,20 +146,25 @@ func digitAt(text []byte, i int) (byte, int) {
 	return 0, 0
 }
 
-// gapLen returns the length of the separators at i when a digit follows them:
-// up to three of blank, dash, point, slash, bracket and the invisible ones that
-// come with copied text. 0 means that the run ends.
+const (
+	seen   = 4 // separators that may stand between two digits, as in "(415) - 555"
+	unseen = 8 // with those that nobody sees
+)
+
+// gapLen returns the length of the separators at i when a digit follows them: up to
+// four that are seen, and the invisible ones that come with copied text. 0 means that
+// the run ends.
 func gapLen(text []byte, i int) int {
-	start := i
-	for range 3 {
+	start, n := i, 0
+	for range unseen {
 		if i >= len(text) {
 			return 0
 		}
 		r, w := utf8.DecodeRune(text[i:])
 		switch {
-		case r == ' ' || r == '-' || r == '.' || r == '/' || r == '(' || r == ')' || r == '\u00b7':
-		case r == '\u00a0' || r == '\u00ad' || r == '\ufeff' || r == '\u2212' || r == '\uff0d':
-		case '\u2000' <= r && r <= '\u2015' || '\u202a' <= r && r <= '\u202f' || '\u2060' <= r && r <= '\u206f':
+		case unicode.Is(invisible, r):
+		case separates(r) && n < seen:
+			n++
 		default:
 			return 0
 		}
@@ -158,6 +175,34 @@ func gapLen(text []byte, i int) int {
 	}
 	return 0
 }
+
+// separates reports whether r is written between the digits of a number: blanks, dashes,
+// points, slashes and brackets, of ASCII, as wide as letters of East Asia are, and those
+// that look like them.
+func separates(r rune) bool {
+	switch r {
+	case ' ', '-', '.', '/', '(', ')', '[', ']', '\u00a0', '\u00b7', '\u202f', '\u205f', '\u2212':
+		return true
+	case '\u3000', '\u30fb', '\u30fc', '\ufe63', '\uff08', '\uff09', '\uff0d', '\uff0e', '\uff0f', '\uff3b', '\uff3d', '\uff65', '\uff70':
+		return true
+	}
+	return '\u2000' <= r && r <= '\u200a' || '\u2010' <= r && r <= '\u2015'
+}
+
+// invisible are the characters between digits that say nothing: marks of writing
+// direction, soft hyphens, joiners, and what makes an emoji of a digit.
+var invisible = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x00AD, Hi: 0x00AD, Stride: 1},
+	{Lo: 0x034F, Hi: 0x034F, Stride: 1},
+	{Lo: 0x061C, Hi: 0x061C, Stride: 1},
+	{Lo: 0x180E, Hi: 0x180E, Stride: 1},
+	{Lo: 0x200B, Hi: 0x200F, Stride: 1},
+	{Lo: 0x202A, Hi: 0x202E, Stride: 1},
+	{Lo: 0x2060, Hi: 0x206F, Stride: 1},
+	{Lo: 0x20E3, Hi: 0x20E3, Stride: 1},
+	{Lo: 0xFE00, Hi: 0xFE0F, Stride: 1},
+	{Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1},
+}, LatinOffset: 1}
 
 // plainDate returns the length of a date at i that no further digit touches.
 func plainDate(text []byte, i int) int {
