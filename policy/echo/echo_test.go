@@ -106,6 +106,19 @@ func TestStricterTreatmentHolds(t *testing.T) {
 	}
 }
 
+// TestNumbersInOtherWriting: a number is known whatever separators it was written with.
+func TestNumbersInOtherWriting(t *testing.T) {
+	for _, value := range []string{
+		"555-2671", "(22)\u2011555\u20112671", "+91\u202f22\u202f555\u202f2671", "\uff0b91\uff0822\uff09555\uff0d2671", "[22] 555-2671", "91\u300022\u30fc555\u30fc2671", "\u202a22 555 2671\u202c",
+	} {
+		s := &Set{}
+		s.Add([]byte(value), nil, true)
+		if got, _ := s.Search(nil, []byte("call 555 2671 or 555\uff0d2671")); string(got) != "call "+mask.FullText+" or "+mask.FullText {
+			t.Errorf("%q is hidden, and comes again in %q", value, got)
+		}
+	}
+}
+
 func TestAppendNumber(t *testing.T) {
 	s := lead(t)
 	s.Add([]byte("550 0123"), nil, true)

@@ -3,7 +3,11 @@
 
 package mask
 
-import "bytes"
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+)
 
 const (
 	alike    = 7  // digits by which two numbers can be told to be the same
@@ -34,11 +38,16 @@ func AppendDigits(dst, text []byte) ([]byte, int) {
 // and no date.
 func IsNumber(text []byte) bool {
 	n := 0
-	for _, c := range text {
+	for i := 0; i < len(text); {
+		c, w := rune(text[i]), 1
+		if c >= utf8.RuneSelf {
+			c, w = utf8.DecodeRune(text[i:])
+		}
+		i += w
 		switch {
-		case isDigit(c):
+		case c < utf8.RuneSelf && isDigit(byte(c)):
 			n++
-		case c == ' ' || c == '+' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')' || c == 0xC2 || c == 0xA0:
+		case c == '+' || c == '\uff0b' || separates(c) || unicode.Is(invisible, c):
 		default:
 			return false
 		}
