@@ -16,8 +16,9 @@ type span struct{ start, end int }
 // replaced by FullText, and returns the number of replacements. With none, dst
 // has the text unchanged.
 //
-// It finds e-mail addresses (also with %40 for the @), Indian PANs, and runs of
-// digits, grouped by blanks, dashes, points, slashes and brackets or not:
+// It finds e-mail addresses (also with %40 or a wide @, and with what is quoted before
+// it), Indian PANs, and runs of digits, grouped by blanks, dashes, points, slashes and
+// brackets or not:
 //   - 8 to 15 digits: phone, Aadhaar and social security numbers, some cards;
 //   - 16 to 19 digits in one piece that are a payment card by their start and
 //     their check digit; other such runs are ids and stay;
@@ -45,12 +46,12 @@ func Stands(text []byte) bool {
 }
 
 // suspect is the cheap look before the real one: text with fewer than four
-// digits and neither @ nor % holds nothing that Detect finds as it stands.
+// digits and no @, however wide, nor % holds nothing that Detect finds as it stands.
 func suspect(text []byte) bool {
 	digits := 0
 	for _, c := range text {
 		if isDigit(c) || c >= 0x80 {
-			if digits++; digits == 4 {
+			if digits++; digits == 4 || c == wideAt[0] {
 				return true
 			}
 		} else if c == '@' || c == '%' {
@@ -60,35 +61,95 @@ func suspect(text []byte) bool {
 	return false
 }
 
+const (
+	wideAt  = "\uff20" // as keyboards of East Asia write it
+	smallAt = "\ufe6b"
+)
+
+// atLen returns the length of an @ at i, as it stands, as wide as letters of East Asia are
+// or as addresses of pages have it; 0 for none.
+func atLen(text []byte, i int) int {
+	switch rest := text[i:]; {
+	case text[i] == '@':
+		return 1
+	case text[i] == '%' && bytes.HasPrefix(rest, []byte("%40")):
+		return len("%40")
+	case text[i] == wideAt[0] && (bytes.HasPrefix(rest, []byte(wideAt)) || bytes.HasPrefix(rest, []byte(smallAt))):
+		return len(wideAt)
+	}
+	return 0
+}
+
 // addMails adds the e-mail addresses of text.
 func addMails(out []span, text []byte) []span {
 	for i := 0; i < len(text); i++ {
-		w := 0
-		switch {
-		case text[i] == '@':
-			w = 1
-		case text[i] == '%' && bytes.HasPrefix(text[i:], []byte("%40")):
-			w = 3
-		default:
+		w := atLen(text, i)
+		if w == 0 {
 			continue
 		}
-		start, end := i, i+w
-		for start > 0 && isLocal(text[start-1]) {
-			start--
-		}
+		start, end := localStart(text, i), i+w
 		for end < len(text) && (isWord(text[end]) || text[end] == '-' || text[end] == '.') {
 			end++
 		}
 		for end > i+w && !isWord(text[end-1]) { // the full stop of a sentence
 			end--
 		}
-		domain := text[i+w : end]
-		if dot := bytes.LastIndexByte(domain, '.'); start < i && dot > 0 && len(domain)-dot > 2 {
+		if start < i && isMailDomain(text[i+w:end]) {
 			out = append(out, span{start, end})
 			i = end - 1
 		}
 	}
 	return out
+}
+
+// maxQuoted is the length of what is quoted before an @, as mail allows it.
+const maxQuoted = 64
+
+// localStart returns where the part of an address begins that ends at i.
+func localStart(text []byte, i int) int {
+	if i > 1 && text[i-1] == '"' {
+		from := max(0, i-2-maxQuoted)
+		if open := bytes.LastIndexByte(text[from:i-1], '"'); open >= 0 {
+			return from + open
+		}
+	}
+	start := i
+	for start > 0 && (isLocal(text[start-1]) || text[start-1] == '%' && isPlus(text[start:i])) {
+		start--
+	}
+	return start
+}
+
+// isPlus reports whether s is what stands behind the % of a plus in an address of a page.
+func isPlus(s []byte) bool { return len(s) >= 2 && s[0] == '2' && s[1]|0x20 == 'b' }
+
+// isMailDomain reports whether s has a point with two letters or more behind it. The full
+// stop of East Asia is one only in front of Latin letters: people end sentences by it.
+func isMailDomain(s []byte) bool {
+	if dot := bytes.LastIndexByte(s, '.'); dot > 0 && len(s)-dot > 2 {
+		return true
+	}
+	for i := 1; i < len(s); {
+		r, w := utf8.DecodeRune(s[i:])
+		i += w
+		if r == '\u3002' || r == '\uff0e' || r == '\uff61' {
+			one, w := utf8.DecodeRune(s[i:])
+			two, _ := utf8.DecodeRune(s[i+w:])
+			if isLatin(one) && isLatin(two) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isLatin reports whether r is a letter of ASCII, or such a letter as wide as those of
+// East Asia are.
+func isLatin(r rune) bool {
+	if r >= 0xFF01 && r <= 0xFF5E {
+		r -= 0xFF01 - '!'
+	}
+	return r < utf8.RuneSelf && isLetter(byte(r))
 }
 
 func isLocal(c byte) bool {

@@ -55,12 +55,18 @@ func TestDetect(t *testing.T) {
 		"03\u30001234\u30005678":               x,
 		"03・1234・5678":                         x,
 		"9\ufe0f\u20e38\ufe0f\u20e37\ufe0f\u20e36\ufe0f\u20e35\ufe0f\u20e34\ufe0f\u20e33\ufe0f\u20e32\ufe0f\u20e3": x + "\ufe0f\u20e3",
-		"9\u061c8765432":  x,
-		"+1.4155552671":   x,
-		"+355.22.345.678": x,
-		"420.601.123.456": x,
-		"02.123.45.67":    x,
-		"tel:02.12345678": "tel:" + x,
+		"9\u061c8765432":                x,
+		"+1.4155552671":                 x,
+		"+355.22.345.678":               x,
+		"420.601.123.456":               x,
+		"02.123.45.67":                  x,
+		"tel:02.12345678":               "tel:" + x,
+		`"asha rao"@example.in, please`: x + ", please",
+		"info＠example.com":              x,
+		"asha﹫example.in":               x,
+		"asha@example。com。":             x,
+		"asha＠ｅｘａｍｐｌｅ．ｃｏｍ":              x,
+		"/t?m=asha%2Brao%40example.in":  "/t?m=" + x,
 	} {
 		got, n := Detect([]byte("pre"), []byte(in))
 		if string(got) != "pre"+want || n == 0 {
@@ -81,8 +87,8 @@ func TestDetectLeavesAlone(t *testing.T) {
 		"1234567", "9007199254740993", "12345678901234567890123", "@home", "a@b", "50% @ 10", "ABCXE1234F", "XXXXXXXX",
 		"+91XXXXXX3210", "XXXXXX@example", "№\u00a03f2504e0-4f89-11d3-9a0c-0305e82c3301", "“2024-05-17 10:11:12”",
 		"номер98765432", "मोबाइल98765432", "98765432号",
-		"10:11:05.1234567", "2024-05-17T10:11:05.123456789Z", "0.123456789", "+1234567.89", "4.18.2024.12",
-		"1234567 ----- 1234567",
+		"10:11:05.1234567", "2024-05-17T10:11:05.123456789Z", "0.123456789", "+1234567.89", "4.18.2024.12", "担当者@田中。明日", "東京＠新宿",
+		"1234567 ----- 1234567", `"asha"@home`,
 	} {
 		if got, n := Detect(nil, []byte(in)); n != 0 || string(got) != in {
 			t.Errorf("Detect(%q) = %q: harmless text is destroyed", in, got)

@@ -4,6 +4,7 @@
 package jsonmask
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -27,7 +28,7 @@ const (
 // harmless reports whether text surely holds nothing that mask.Detect finds, and no
 // number that may be known. It knows the kinds of text that most fields hold: very
 // short text, text with few digits, a GUID, and a date with or without a time. Of all
-// other text it says no, and so it does of every other @, of what may be %40, a reference or
+// other text it says no, and so it does of every other @, however wide, of what may be %40, a reference or
 // a tag, of base64, and of more than a few letters of scripts that have digits of their own.
 func harmless(text []byte) bool { return kindOf(text) != unsure }
 
@@ -53,6 +54,8 @@ const (
 	// The first byte of the first digit that is not ASCII, U+0660. Letters of Latin, Greek,
 	// Cyrillic, Armenian and Hebrew begin with lesser ones.
 	firstForeign = 0xD9
+
+	wideAt = 0xEF // the first byte of an @ as wide as letters of East Asia are
 )
 
 // hasPAN reports whether four digits stand in text between letters, as in a PAN.
@@ -80,6 +83,8 @@ func means(text []byte) bool {
 			next = text[i+1]
 		}
 		switch {
+		case c == wideAt && bytes.ContainsAny(text[i:min(i+3, len(text))], "\uff20\ufe6b"):
+			return true
 		case c == '@', c == '%' && next == '4', c == '&' && (next == '#' || letter(next)), c == '<' && (next == '/' || next == '!' || letter(next)):
 			return true
 		}
@@ -89,7 +94,7 @@ func means(text []byte) bool {
 
 // countDigits counts the digits of text, and the characters that may be digits of another
 // script; four says that four digits may stand side by side, signs that there is a @, a %,
-// a & or a <.
+// a & or a <, or may be a wide @.
 func countDigits(text []byte) (n int, four, signs bool) {
 	row := uint64(0) // a bit for each of the last 64 bytes that is a digit
 	for i := 0; i < len(text); i += 8 {
@@ -106,6 +111,8 @@ func countDigits(text []byte) (n int, four, signs bool) {
 		}
 		if high := x & highs; high != 0 {
 			n += bits.OnesCount64(high & (x&^highs + (0x100-firstForeign)*lows))
+			wide := x ^ wideAt*lows
+			signs = signs || (wide-lows)&^wide&highs != 0
 			x &^= high >> 7 * 0xFF
 		}
 		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows

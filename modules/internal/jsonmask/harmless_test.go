@@ -20,6 +20,7 @@ var harmlessSeeds = []string{
 	"a&#64;b.in", "a&commat;b.in", "meera&#x40canary.example", "&ampmeera<!--", "a%b.in<br", "A & B & <5% of 40%", "<b>98123</b>45670",
 	"\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "\u0663\u0664 98123", "Batch 2026-B", "ABCPE1234 F", "BCPE1234F",
 	"<i>a@b</i>.in", "OTgxMjM0NTY3MCBub3c=", "bWVlcmFAY2FuYXJ5LmV4YW1wbGU",
+	"info\uff20example.com", "a\ufe6bb.in", "asha@b\u3002in", `"a b"@c.in`, "\uff10\uff13\uff08\uff11\uff12\uff13\uff14\uff09\uff15\uff16\uff17\uff18", "+1.4155552671",
 }
 
 // checkHarmless says what is wrong with the short way for a text.
