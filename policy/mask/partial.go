@@ -41,7 +41,8 @@ func tells(r rune) bool {
 	if r < utf8.RuneSelf {
 		return ' ' < r && r < 0x7F
 	}
-	return !unicode.IsSpace(r) && !unicode.IsMark(r) && !unicode.Is(unicode.C, r)
+	return !unicode.IsSpace(r) && !unicode.IsMark(r) && !unicode.Is(unicode.C, r) &&
+		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != '\u2800' // a pattern of Braille without a dot
 }
 
 func appendLast(dst, s []byte, keep int) []byte {
@@ -106,7 +107,22 @@ func isDomain(s []byte) bool {
 			dot = i
 		}
 	}
-	return dot >= 1 && len(s)-dot >= 3 && isLetter(s[dot+1])
+	return dot >= 1 && len(s)-dot >= 3 && isTop(s[dot+1:])
+}
+
+// isTop reports whether s, behind the last point of a host name, can be a domain: letters
+// alone, or what stands for those of another script, which has few digits. Else it has
+// something glued to it, such as a number.
+func isTop(s []byte) bool {
+	if len(s) > len("xn--") && bytes.EqualFold(s[:len("xn--")], []byte("xn--")) {
+		return !hasDigits(s, alike)
+	}
+	for _, c := range s {
+		if !isLetter(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // domainBytes are the bytes of a host name.
