@@ -78,19 +78,17 @@ const (
 
 // Entity is one sort of record.
 type Entity struct {
-	Name       string            // the map's name: lead, opportunity, ...
-	Names      []string          // names on the wire, compared exactly: "party.party"
-	ID         []string          // wire names of the record's id
-	Owner      []string          // wire names of the owner's id; empty when records carry none
-	ModifiedOn []string          // wire names of the time of the last change
-	Type       []string          // wire names of the record's type (activity code, task type)
-	OwnerVia   []*OwnerVia       // ways to an owner for records that carry none, in order of preference
-	ReadBack   *ReadBack         // how records of the entity are read by id; nil when the map does not say
-	Fields     map[string]*Field // by the map's name
-	Unknown    UnknownRule       //
-	Nested     []*RecordSet      // records of their own that sit in every record of this entity
-	Copies     []Copies          // entities whose fields this entity's records repeat
-	FoundBy    *FoundBy          // what a text given for a record is compared with; nil when nothing is
+	Name     string            // the map's name: lead, opportunity, ...
+	Names    []string          // names on the wire, compared exactly: "party.party"
+	ID       []string          // wire names of the record's id
+	Owner    []string          // wire names of the owner's id; empty when records carry none
+	OwnerVia []*OwnerVia       // ways to an owner for records that carry none, in order of preference
+	ReadBack *ReadBack         // how records of the entity are read by id; nil when the map does not say
+	Fields   map[string]*Field // by the map's name
+	Unknown  UnknownRule       //
+	Nested   []*RecordSet      // records of their own that sit in every record of this entity
+	Copies   []Copies          // entities whose fields this entity's records repeat
+	FoundBy  *FoundBy          // what a text given for a record is compared with; nil when nothing is
 
 	byFold map[string]*Field
 	line   int

@@ -117,7 +117,7 @@ func (d *decoder) ignore(s *RequestShape, n *yaml.Node) {
 }
 
 func (d *decoder) paging(s *RequestShape, n *yaml.Node) *Paging {
-	p := &Paging{First: 1}
+	p := &Paging{}
 	place := func(to **Source) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			var src Source
@@ -144,7 +144,6 @@ func (d *decoder) paging(s *RequestShape, n *yaml.Node) *Paging {
 		"index":  place(&p.Index),
 		"offset": place(&p.Offset),
 		"size":   place(&p.Size),
-		"first":  d.setNumber(&p.First, "first", 0, 1),
 		"max":    d.setNumber(&p.Max, "max", 1, 1000000),
 		"usual":  d.setNumber(&p.Usual, "usual", 1, 1000000),
 	})

@@ -373,9 +373,9 @@ func (d *decoder) conditional(n *yaml.Node) *Conditional {
 }
 
 func (d *decoder) followUp(n *yaml.Node) *FollowUp {
-	f := &FollowUp{}
+	f, id := &FollowUp{}, Pointer{} // the id is for people who read the map, see docs/maps.md
 	d.object(n, "follow_up", keys{
-		"id":    d.setPointer(&f.ID, "id"),
+		"id":    d.setPointer(&id, "id"),
 		"route": d.setName(&f.Route, "route"),
 	})
 	return f

@@ -99,7 +99,6 @@ type Paging struct {
 	Index  *Source // page number
 	Offset *Source // records skipped
 	Size   *Source // records asked for
-	First  int     // number of the first page, default 1
 	Max    int     // records the CRM gives at most, 0 when not known
 	Usual  int     // records given when the request does not say, 0 when not known
 }

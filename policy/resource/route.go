@@ -147,6 +147,5 @@ type Conditional struct {
 
 // FollowUp says where an asynchronous answer is fetched later.
 type FollowUp struct {
-	ID    Pointer // in the first answer
-	Route string  // id of the route that fetches the result
+	Route string // id of the route that fetches the result
 }
