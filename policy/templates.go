@@ -30,6 +30,7 @@ func (c *compiler) roleContribution(id string, r Role, rows plan.Scope) *contrib
 			out.deny(f)
 		}
 	}
+	c.holdStatus(out)
 	if rows != plan.All {
 		for name, e := range c.m.Entities {
 			if belongs(e) {
@@ -111,6 +112,7 @@ func (c *compiler) compileTemplate(t Template, o origin) *restriction {
 		u := out.entity("user")
 		u.rows = max(u.rows, plan.Group)
 	}
+	c.holdStatus(out)
 	c.spread(out)
 	c.autoFeatures(out, t)
 	c.unknownFields(out, t)
