@@ -69,13 +69,17 @@ const (
 // atLen returns the length of an @ at i, as it stands, as wide as letters of East Asia are
 // or as addresses of pages have it; 0 for none.
 func atLen(text []byte, i int) int {
-	switch rest := text[i:]; {
-	case text[i] == '@':
+	switch text[i] {
+	case '@':
 		return 1
-	case text[i] == '%' && bytes.HasPrefix(rest, []byte("%40")):
-		return len("%40")
-	case text[i] == wideAt[0] && (bytes.HasPrefix(rest, []byte(wideAt)) || bytes.HasPrefix(rest, []byte(smallAt))):
-		return len(wideAt)
+	case '%':
+		if bytes.HasPrefix(text[i:], []byte("%40")) {
+			return len("%40")
+		}
+	case wideAt[0]:
+		if bytes.HasPrefix(text[i:], []byte(wideAt)) || bytes.HasPrefix(text[i:], []byte(smallAt)) {
+			return len(wideAt)
+		}
 	}
 	return 0
 }
@@ -83,6 +87,9 @@ func atLen(text []byte, i int) int {
 // addMails adds the e-mail addresses of text.
 func addMails(out []span, text []byte) []span {
 	for i := 0; i < len(text); i++ {
+		if c := text[i]; c != '@' && c != '%' && c != wideAt[0] {
+			continue
+		}
 		w := atLen(text, i)
 		if w == 0 {
 			continue

@@ -160,9 +160,12 @@ func gapLen(text []byte, i int) int {
 		if i >= len(text) {
 			return 0
 		}
-		r, w := utf8.DecodeRune(text[i:])
+		r, w := rune(text[i]), 1
+		if r >= utf8.RuneSelf {
+			r, w = utf8.DecodeRune(text[i:])
+		}
 		switch {
-		case unicode.Is(invisible, r):
+		case r >= utf8.RuneSelf && unicode.Is(invisible, r):
 		case separates(r) && n < seen:
 			n++
 		default:
