@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package gate is the request side: one handler with a fixed list of stages,
-// one file a stage, that turns a request into a Decision or a refusal.
+// one file for each group of them, that turns a request into a Decision or a refusal.
 package gate
 
 import (

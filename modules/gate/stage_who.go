@@ -6,6 +6,7 @@ package gate
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/internal/records"
@@ -144,8 +145,8 @@ func crossSite(x *exchange) step {
 		return proceed
 	}
 	changes := x.r.Method != http.MethodGet && x.r.Method != http.MethodHead && x.r.Method != http.MethodOptions
-	if x.route != nil && writes(x.route.Route()) {
-		changes = true
+	if x.route != nil && (x.route.Undecided() || writes(x.route.Route())) {
+		changes = true // which of several routes it is, only the body says, and that is read later
 	}
 	if isUpgrade(x.r) {
 		changes = true // a socket is not bound by the same-origin policy of its page
@@ -156,23 +157,19 @@ func crossSite(x *exchange) step {
 	return proceed
 }
 
-// writes says whether a route changes the CRM.
+// writes says whether a route changes the CRM, by itself or by what it does besides.
+// A batch may do anything.
 func writes(r *resource.Route) bool {
-	if r.Write != "" {
-		return true
-	}
-	for _, a := range r.Actions {
-		if a != resource.View && a != resource.Export {
-			return true
-		}
-	}
-	return false
+	changing := func(a resource.Action) bool { return a != resource.View && a != resource.Export }
+	return r.Write != "" || r.Batch != nil || slices.ContainsFunc(r.Actions, changing) ||
+		slices.ContainsFunc(r.Also, func(a resource.Also) bool { return slices.ContainsFunc(a.Actions, changing) })
 }
 
 // sameSite reads what browsers say about a request's origin. Sec-Fetch-Site is
 // believed where it exists; otherwise Origin, otherwise Referer must name this
-// host. A request with none of them comes from no browser page for methods other
-// than GET, and may be a followed link for GET: that one is refused.
+// host. A request with none of them comes from no browser page, unless it is by GET,
+// which a followed link may be, or by HEAD, with which browsers name no origin: those
+// are refused.
 func sameSite(r *http.Request) bool {
 	if s := r.Header.Get("Sec-Fetch-Site"); s != "" {
 		return s == "same-origin" || s == "none" && r.Method != http.MethodGet
@@ -182,5 +179,5 @@ func sameSite(r *http.Request) bool {
 			return hostOf(v) == canonicalHostPort(r.Host)
 		}
 	}
-	return r.Method != http.MethodGet || isUpgrade(r)
+	return r.Method != http.MethodGet && r.Method != http.MethodHead || isUpgrade(r)
 }

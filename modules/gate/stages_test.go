@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate/policy/plan"
+	"github.com/crmgate/crmgate/policy/resource"
 )
 
 // The order is part of the promise: who asks is not looked at before where from,
@@ -108,11 +109,37 @@ func TestSameSite(t *testing.T) {
 		{"another referer", "GET", [2]string{"Referer", "https://evil.example/crm.example.com"}, false},
 		{"a program", "POST", [2]string{"X", "y"}, true},
 		{"a link from nowhere", "GET", [2]string{"X", "y"}, false},
+		{"a page of an old browser, which names no origin with HEAD", "HEAD", [2]string{"X", "y"}, false},
+		{"our referer with HEAD", "HEAD", [2]string{"Referer", "https://crm.example.com/app"}, true},
 	} {
 		r := httptest.NewRequest(c.method, "https://crm.example.com/x", nil)
 		r.Header.Set(c.header[0], c.header[1])
 		if got := sameSite(r); got != c.want {
 			t.Errorf("%s (%s %s: %s): %v, want %v", c.name, c.method, c.header[0], c.header[1], got, c.want)
+		}
+	}
+}
+
+// What a route changes, it changes by whatever line of the map says so.
+func TestWrites(t *testing.T) {
+	m, err := resource.Parse("m.yaml", []byte(`
+version: 1
+map: m
+entities: {lead: {id: [id], fields: {id: id}}, task: {id: [id], fields: {id: id}}}
+routes:
+  - {id: reads, on: GET /r, entity: lead, action: view}
+  - {id: exports, on: GET /x, entity: lead, action: export}
+  - {id: deletes, on: GET /d, entity: lead, action: delete}
+  - {id: marks, on: GET /m, entity: lead, action: view, also: {entity: task, action: mark_complete}}
+  - {id: shows, on: GET /s, entity: lead, action: view, also: {entity: task, action: view}}
+  - {id: lists, on: POST /b, batch: {items: /requests/*, method: /method, path: /path}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"reads": false, "exports": false, "deletes": true, "marks": true, "shows": false, "lists": true} {
+		if got := writes(m.RouteByID(id)); got != want {
+			t.Errorf("%s changes something: %v, want %v", id, got, want)
 		}
 	}
 }
