@@ -167,9 +167,9 @@ func (f *Field) Original() (entity, field string) {
 // functions; this package only reads the words.
 type MaskSpec struct {
 	Fn         string  // full, null, keep_last, keep_first, phone, email, card, date, round, bucket, token, ...
-	KeepLast   int     // characters shown at the end, 0 to 64
-	KeepFirst  int     // characters shown at the start, 0 to 64
-	Keep       string  // what a date keeps: year, month
+	KeepLast   int     // characters shown at the end, 1 to 4; 0 for what the function shows by itself
+	KeepFirst  int     // characters shown at the start, likewise
+	Keep       string  // what a date keeps: year, month; what an address does: domain, none
 	Text       string  // the text a full mask shows
 	Step       float64 // rounding step
 	HideDomain bool    // email: the domain is masked too

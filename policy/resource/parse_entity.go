@@ -218,8 +218,8 @@ func (d *decoder) mask(n *yaml.Node) *MaskSpec {
 	}
 	d.object(n, "mask", keys{
 		"fn":          d.setName(&m.Fn, "fn"),
-		"keep_last":   d.setNumber(&m.KeepLast, "keep_last", 0, 64),
-		"keep_first":  d.setNumber(&m.KeepFirst, "keep_first", 0, 64),
+		"keep_last":   d.setShown(&m.KeepLast, "keep_last"),
+		"keep_first":  d.setShown(&m.KeepFirst, "keep_first"),
 		"keep":        d.setName(&m.Keep, "keep"),
 		"text":        d.setName(&m.Text, "text"),
 		"hide_domain": d.setFlag(&m.HideDomain, "hide_domain"),
@@ -235,6 +235,19 @@ func (d *decoder) mask(n *yaml.Node) *MaskSpec {
 		d.fail(n, "give fn", "mask has no function")
 	}
 	return m
+}
+
+// setShown reads how many characters a mask shows. None is not among the numbers: 0 is
+// what stands where nothing was said, and then a mask shows what it always does.
+func (d *decoder) setShown(to *int, what string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		v, err := strconv.Atoi(n.Value)
+		if n.Kind != yaml.ScalarNode || err != nil || v < 1 || v > 4 {
+			d.fail(n, "write a whole number from 1 to 4, or another mask such as full", "%s is not a number in range", what)
+			return
+		}
+		*to = v
+	}
 }
 
 func (d *decoder) needEntity(n *yaml.Node, name string) bool {
