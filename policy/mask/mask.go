@@ -9,8 +9,9 @@
 // a value too short for that, or of another shape than the function expects, is
 // masked fully. Where a part is hidden, its length is hidden too.
 //
-// Two functions show more than a third on purpose, and say so: phone shows the
-// country code beside the last digits, and email shows the domain.
+// Some functions show more than a third on purpose, and say so: phone shows the
+// country code beside the last digits, email the domain, date the year and, where it
+// is asked for, the month. round and bucket show about how much it is.
 package mask
 
 // FullText is what a fully masked value reads.
