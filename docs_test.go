@@ -15,6 +15,7 @@ import (
 
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/resource"
+	"github.com/crmgate/crmgate/policy/resource/maptest"
 )
 
 // fence is one fenced block of a document.
@@ -318,6 +319,55 @@ func TestTheWorkedMapIsAMap(t *testing.T) {
 			t.Errorf("docs/maps.md promises that %s %s is %s, it is %s", c.method, c.path, c.route, got)
 		}
 	}
+}
+
+// What integrators are told to write down beside the map holds for it.
+func TestTheWorkedSuiteHolds(t *testing.T) {
+	var worked, written string
+	for _, b := range fences(read(t, "docs/maps.md"), "yaml") {
+		switch {
+		case strings.HasPrefix(b.text, "version: 1\n"):
+			worked = b.text
+		case strings.HasPrefix(b.text, "suite: "):
+			written = b.text
+		}
+	}
+	m, err := resource.Parse("docs/maps.md", []byte(worked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite, err := maptest.Parse("docs/maps.md", []byte(written))
+	if err != nil {
+		t.Fatalf("the suite integrators start from is wrong: %v", err)
+	}
+	for i := range suite.Cases {
+		if err := suite.Cases[i].Run(m); err != nil {
+			t.Errorf("%s: %v", suite.Cases[i].Name, err)
+		}
+	}
+}
+
+// Every word of the map language is in its reference: nobody reads the source for it.
+func TestEveryKeyOfMapsIsDocumented(t *testing.T) {
+	doc := read(t, "docs/maps.md")
+	key := regexp.MustCompile(`(?m)^\s*"([a-z_]+)":\s`)
+	n := 0
+	var bad []string
+	for _, name := range withSuffix(trackedFiles(t), ".go") {
+		if isTestFile(name) || !strings.HasPrefix(name, "policy/resource/parse") {
+			continue
+		}
+		for _, m := range key.FindAllStringSubmatch(read(t, name), -1) {
+			n++
+			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(doc) {
+				bad = append(bad, name+": "+m[1])
+			}
+		}
+	}
+	if n < 50 {
+		t.Fatalf("%d keys: this test no longer finds them", n)
+	}
+	report(t, "docs/maps.md does not say what these keys are", bad)
 }
 
 // link is a Markdown link or picture to something in the repository.
