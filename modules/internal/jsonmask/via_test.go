@@ -59,6 +59,8 @@ func TestRowsByTheRecordTheyHangOn(t *testing.T) {
 		"the lead itself, mine":      {`{"Lead":{"OwnerId":"me"}}`, `{"Lead":{"OwnerId":"me"}}`},
 		"the lead itself, another's": {`{"Lead":{"OwnerId":"you"},"a":1}`, ``},
 		"the first way counts":       {`{"Lead":{"OwnerId":"me"},"LeadId":"L2"}`, ``},
+		"two leads, the last mine":   {`{"LeadId":"L2","Data":[{"Key":"LeadId","Value":"L1"}]}`, ``},
+		"two leads, the first mine":  {`{"LeadId":"L1","Data":[{"Key":"LeadId","Value":"L2"}]}`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, want := `{"count":9,"list":[`+c.in+`]}`, `{"count":1,"list":[`+c.want+`]}`
@@ -91,6 +93,37 @@ func TestTornPairIsNotVisible(t *testing.T) {
 		out, err := New(p, &plan.Viewer{}, Limits{}).Append(nil, []byte(`{"list":[`+in+`]}`))
 		if err != nil || string(out) != `{"list":`+want+`}` {
 			t.Errorf("%s becomes %s %v, want %s: a record is seen of which nobody can tell", in, out, err, want)
+		}
+	}
+}
+
+// Nor whose the record is, though one of the two names says that it is the viewer's.
+func TestTornPairNamesNoOwner(t *testing.T) {
+	to := plan.Parent{Entity: "lead", Scope: plan.Own}
+	p := viaPlan(&plan.Rows{Scope: plan.Own, Owner: []string{"ownerid"}, Via: []plan.Via{{At: "leadid", To: to}}})
+	p.Root.Members["list"].Elements.Record.Nested["data"].Pairs.Name = []string{"key", "name"}
+	v := &plan.Viewer{Own: map[string]struct{}{"me": {}}, Parents: map[plan.Parent]map[string]struct{}{to: {"me": {}}}}
+	for in, want := range map[string]string{
+		`{"Data":[{"Key":"OwnerId","Name":"Owner Id","Value":"me"}]}`:         `[{"Data":[{"Key":"OwnerId","Name":"Owner Id","Value":"me"}]}]`,
+		`{"Data":[{"Key":"OwnerId","Name":"LeadId","Value":"me"}]}`:           `[]`,
+		`{"Data":[{"Value":"me","Name":"OwnerId","Key":"LeadId"}]}`:           `[]`,
+		`{"OwnerId":"me","Data":[{"Key":"OwnerId","Name":"x","Value":"me"}]}`: `[{"OwnerId":"me","Data":[{"Key":"OwnerId","Name":"x","Value":"me"}]}]`,
+	} {
+		out, err := New(p, v, Limits{}).Append(nil, []byte(`{"list":[`+in+`]}`))
+		if err != nil || string(out) != `{"list":`+want+`}` {
+			t.Errorf("%s becomes %s %v, want %s: a record is seen of which nobody can tell whose it is", in, out, err, want)
+		}
+	}
+}
+
+// An id of which nothing is left when it is folded is nobody's, whatever the directory holds.
+func TestAnIDOfSignsAloneIsNobodys(t *testing.T) {
+	to := plan.Parent{Entity: "lead", Scope: plan.Own}
+	p := viaPlan(&plan.Rows{Scope: plan.Own, Owner: []string{"ownerid"}, Via: []plan.Via{{At: "leadid", To: to}}})
+	v := &plan.Viewer{Own: map[string]struct{}{"": {}}, Parents: map[plan.Parent]map[string]struct{}{to: {"": {}}}}
+	for _, in := range []string{`{"OwnerId":"{-}"}`, `{"LeadId":"--"}`} {
+		if out, err := New(p, v, Limits{}).Append(nil, []byte(`{"list":[`+in+`]}`)); err != nil || string(out) != `{"list":[]}` {
+			t.Errorf("%s becomes %s %v: a record is seen that names nobody", in, out, err)
 		}
 	}
 }
