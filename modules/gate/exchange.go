@@ -22,7 +22,7 @@ import (
 )
 
 // exchange is one request on its way through the stages. Each stage reads what
-// the ones before it wrote; nothing is written twice.
+// the ones before it wrote.
 type exchange struct {
 	app    *crmgate.App
 	logger *zap.Logger

@@ -39,8 +39,9 @@ func TestWhatIsNotReadIsHarmless(t *testing.T) {
 	}
 	var l lastValue
 	for range 3 {
-		if l.scrub("Server", "nginx") != "nginx" || l.scrub("Server", "call 98765 43210") == "call 98765 43210" {
-			t.Fatal("a number goes out in Server once a harmless value has been seen")
+		if l.scrub("Server", "nginx") != "nginx" ||
+			l.scrub("Server", "call 98765 43210") == "call 98765 43210" || l.scrub("Server", "call 98765 43210") == "call 98765 43210" {
+			t.Fatal("a number goes out in Server once a harmless value, or the number itself, has been seen")
 		}
 	}
 }
