@@ -31,9 +31,15 @@ func (t *tree) asides(resp *resource.Response) (links bool) {
 
 // aside returns the node at steps, within records too; nil where something else stands.
 func (t *tree) aside(steps []resource.Step) *plan.Node {
-	n := t.root
+	n, around := t.root, t.rights.fallback
+	if t.entity != "" {
+		around = t.table(t.entity)
+	}
 	for i, s := range steps {
 		if n.Record == nil {
+			if s.Kind == resource.Member && restricted(around.Fields[s.Fold]) {
+				return nil
+			}
 			n = t.descend(n, steps[i:i+1])
 			continue
 		}

@@ -81,6 +81,19 @@ func TestCountsAndNothing(t *testing.T) {
 	}
 }
 
+// TestRestrictedFieldsLeadNowhere: around records a field that is restricted stays one too, and so does what is
+// within it.
+func TestRestrictedFieldsLeadNowhere(t *testing.T) {
+	const response = "{records: {at: /v/*}, links: [/Phone, /m/Phone/href, /v/*/links/self], cursors: [/Phone]}"
+	for role, phone := range map[string]bool{"administrator": true, "marketing_user": false} {
+		p := decideOn(t, response, role)
+		n := p.Root.Members["phone"]
+		if m := p.Root.Members["m"]; (n != nil && n.Link) != phone || (m.Members["phone"] != nil) != phone || !p.Root.Members["v"].Elements.Record.Nested["links"].Members["self"].Link {
+			t.Errorf("%s: a phone around records leads on: %v, want %v", role, !phone, phone)
+		}
+	}
+}
+
 func TestLinksOfOtherFormats(t *testing.T) {
 	for _, key := range []string{"links", "cursors"} {
 		_, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", "{format: xml, "+key+": [/next]}", 1)))
