@@ -94,11 +94,36 @@ func TestRestrictedFieldsLeadNowhere(t *testing.T) {
 	}
 }
 
+// TestAnswersReadForTheirLinksAlone: who sees everything gets all else as it came, texts of
+// fields that hold documents too.
+func TestAnswersReadForTheirLinksAlone(t *testing.T) {
+	for role, open := range map[string]bool{"administrator": true, "marketing_user": false, "sales_manager": false} {
+		for _, format := range []string{"json", "xml"} {
+			if p := decideOn(t, "{format: "+format+", records: {at: /v/r}, links: [/next]}", role); p.Open != open || p.Pass || !p.Links {
+				t.Errorf("%s in %s: open %v, want %v; untouched %v", role, format, p.Open, open, p.Pass)
+			}
+		}
+	}
+}
+
 func TestLinksOfOtherFormats(t *testing.T) {
-	for _, key := range []string{"links", "cursors"} {
-		_, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", "{format: xml, "+key+": [/next]}", 1)))
-		if err == nil || !strings.Contains(err.Error(), "not in xml") {
-			t.Errorf("%s in XML are taken: %v", key, err)
+	for response, want := range map[string]string{
+		"{format: csv, links: [/next]}":                                        "not in csv",
+		"{format: xlsx, cursors: [/next]}":                                     "not in xlsx",
+		"{format: html, links: [/next]}":                                       "not in html",
+		"{format: none, cursors: [/next]}":                                     "not in none",
+		"{format: sse, links: [/next]}":                                        "hold no records",
+		"{format: sse, cursors: [/next]}":                                      "hold no records",
+		"{format: sse, messages: true, links: [/next]}":                        "",
+		"{format: xml, links: [/feed/next], cursors: [/feed/at]}":              "",
+		"{format: xml, records: {at: /feed/lead}, links: [/feed/lead/a/href]}": "",
+		"{format: xml, records: {at: /}, links: [/a]}":                         "none is a record at /",
+		"{format: websocket, records: {at: /}, links: [/a]}":                   "in answers alone",
+		"{format: websocket, records: {at: /}, cursors: [/next]}":              "",
+	} {
+		_, err := resource.Parse("formats.yaml", []byte(strings.Replace(formatMap, "RESPONSE", response, 1)))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", response, err, want)
 		}
 	}
 }

@@ -81,8 +81,8 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 	if t.reads(op) && !t.limited {
 		t.unlimited(resp, op)
 	}
-	if !r.sensitive && !p.Few && !p.Links && !t.unseen() {
-		p.Pass = true
+	if !r.sensitive && !p.Few && !t.unseen() {
+		p.Pass, p.Open = !p.Links, p.Links
 	}
 	if op.Kind == resource.SignIn || op.Kind == resource.SignOut {
 		p.Pass = true // no records, and a session key that looks like a number must arrive as it is

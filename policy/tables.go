@@ -29,6 +29,9 @@ func (s *Set) buildTables(r *rights) {
 		for _, fn := range slices.Sorted(maps.Keys(e.Fields)) {
 			f := e.Fields[fn]
 			tr := s.treatment(e, f, er.fields[fn].view, t)
+			if !r.sensitive { // there is nothing to be found in a text, and one that cannot be read is shown as well
+				tr.Text = nil
+			}
 			for _, wire := range f.Names {
 				t.Fields[resource.Fold(wire)] = tr
 			}

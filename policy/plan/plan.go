@@ -227,6 +227,7 @@ type Table struct {
 type Plan struct {
 	ID       string     // digest of everything it was compiled from: into ETags, audit and metrics
 	Pass     bool       // nothing to change: the body is not touched at all
+	Open     bool       // nothing is masked, hidden or left out: the body is read for its links alone
 	Format   Format     // what the operation answers; the Content-Type that came is not asked
 	Prefix   string     // declared XSSI prefix, removed before and put back after reading
 	Root     *Node      // shape of the answer

@@ -15,8 +15,8 @@ var allFormats = []Format{
 	FormatWebSocket, FormatMultipart, FormatOpaque, FormatNone,
 }
 
-// documents are the formats whose answers are documents of JSON.
-var documents = []Format{FormatJSON, FormatNDJSON, FormatJSONSeq, FormatSSE, FormatWebSocket, FormatMultipart}
+// documents are the formats whose answers are documents, in which places can be pointed at.
+var documents = []Format{FormatJSON, FormatNDJSON, FormatJSONSeq, FormatSSE, FormatWebSocket, FormatMultipart, FormatXML}
 
 // response reads a shape in place, the name of one, or one with "use" and more.
 func (d *decoder) response(n *yaml.Node) *Response {
@@ -76,7 +76,13 @@ func (d *decoder) response(n *yaml.Node) *Response {
 	case len(r.Say) > 0 && r.Format != FormatWebSocket:
 		d.fail(n, "leave it out, or give format: websocket", "clients say something on a websocket alone, not in %s", r.Format)
 	case len(r.Links)+len(r.Cursors) > 0 && !slices.Contains(documents, r.Format):
-		d.fail(n, "leave them out", "links and cursors are found in documents of JSON alone, not in %s", r.Format)
+		d.fail(n, "leave them out", "links and cursors are found in documents of JSON and XML alone, not in %s", r.Format)
+	case len(r.Links) > 0 && r.Format == FormatWebSocket:
+		d.fail(n, "leave them out", "links are led to the gate in answers alone, not in messages of a websocket")
+	case len(r.Links)+len(r.Cursors) > 0 && r.Format == FormatSSE && !r.Messages && len(r.Records) == 0:
+		d.fail(n, "say where their records are, or give messages: true", "links and cursors of events that hold no records are read by nobody")
+	case len(r.Links) > 0 && r.Format == FormatXML && atDocument(r.Records):
+		d.fail(n, "point at the elements within it", "a document of xml has a name, so that none is a record at /, and its links are read by nobody")
 	case r.Table != nil && r.Format != FormatCSV && r.Format != FormatXLSX:
 		d.fail(n, "leave it out, or give format: csv or xlsx", "a table is written in csv and xlsx, not in %s", r.Format)
 	case r.Parts != "" && r.Format != FormatMultipart:
@@ -85,6 +91,11 @@ func (d *decoder) response(n *yaml.Node) *Response {
 		d.fail(n, "leave it out", "cells have a delimiter in csv alone, not in %s", r.Format)
 	}
 	return r
+}
+
+// atDocument reports whether the document itself is said to be a record.
+func atDocument(sets []*RecordSet) bool {
+	return slices.ContainsFunc(sets, func(s *RecordSet) bool { return len(s.At.Steps) == 0 })
 }
 
 func (d *decoder) tableShape(n *yaml.Node) *Table {

@@ -37,8 +37,8 @@ type Response struct {
 	Empty      *Canned      // the CRM's answer for "no records", when it is not an empty list; given where none is left of those it found
 	Inject     *Inject      // nil when rows cannot be filtered by the CRM itself
 	Total      string       // header field that counts the records, "" for none; it goes where some are left out
-	Links      []Pointer    // json: absolute URLs at the CRM, which are led back to the gate: next links, files
-	Cursors    []Pointer    // json: paging positions, which stay where unknown fields are masked or hidden, unless personal data is found in them
+	Links      []Pointer    // json, xml: absolute URLs at the CRM, which are led back to the gate: next links, files
+	Cursors    []Pointer    // json, xml: paging positions, which stay where unknown fields are masked or hidden, unless personal data is found in them
 	Errors     *ErrorShape  // nil for the map's
 	Messages   bool         // sse, websocket: messages are records of Records; false: declared without records
 	Metadata   []Pointer    // places that hold wire names of fields: what stands around a hidden one goes with it

@@ -122,7 +122,11 @@ func (w *walker) misplaced(v int, e env) (int, error) {
 		}
 		t.kind = misplacedTable
 	}
-	return w.object(v, t, env{ent: w.fallback, floor: plan.Detect, rec: -1})
+	floor := plan.Detect
+	if w.plan.Open {
+		floor = plan.Show
+	}
+	return w.object(v, t, env{ent: w.fallback, floor: floor, rec: -1})
 }
 
 // holdsContainer reports whether an array or object starts between two places

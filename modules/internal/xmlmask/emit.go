@@ -48,6 +48,9 @@ func (u *emitter) cut(from, to int) {
 // element rewrites an element as its node declares it; whole says that it is the
 // document, which cannot go.
 func (u *emitter) element(el *element, n *plan.Node, ent *plan.Entity, whole bool) error {
+	if n != nil && onward(n) && !el.parents {
+		return u.aside(el, n, ent)
+	}
 	if n == nil || n.Record == nil && n.Pairs == nil && !n.Fields && n.Matrix == nil && n.Total == "" && n.Members == nil && n.Elements == nil {
 		if n != nil && n.Entity != nil {
 			ent = n.Entity
@@ -166,7 +169,7 @@ func (u *emitter) kids(el *element, ent *plan.Entity, floor plan.Effect, n *plan
 				next = child(n, k.el.name)
 			}
 			f := u.m.judge.Field(ent, []byte(k.el.name))
-			if next == nil || f.Effect >= plan.Mask && f.Field != "" || personal(f, ent) {
+			if next == nil || f.Effect >= plan.Mask && f.Field != "" || personal(f, ent) || onward(next) && restricted(f) {
 				if err := u.field(k.el, f, ent, floor); err != nil {
 					return err
 				}
@@ -288,17 +291,22 @@ func (u *emitter) leaf(el *element, t *plan.Treatment, ent *plan.Entity) error {
 // masked with it.
 func (u *emitter) attrs(el *element, ent *plan.Entity, floor plan.Effect, n *plan.Node, field *plan.Treatment) error {
 	for _, a := range el.attrs {
+		var next *plan.Node
+		if n != nil {
+			next = n.Members[fold(a.name)]
+		}
+		if next != nil && onward(next) && u.asideAttr(a, next, ent) {
+			continue
+		}
 		if a.fixed {
 			u.attr(a, textmask.Searched, ent)
 			continue
 		}
-		if n != nil {
-			if next := n.Members[fold(a.name)]; next != nil && next.Total != "" {
-				if err := u.count(a.value, a.end, []byte(a.text), next.Total); err != nil {
-					return err
-				}
-				continue
+		if next != nil && next.Total != "" {
+			if err := u.count(a.value, a.end, []byte(a.text), next.Total); err != nil {
+				return err
 			}
+			continue
 		}
 		t := u.m.judge.Field(ent, []byte(a.name))
 		if field != nil && t.Effect < field.Effect {
@@ -340,10 +348,14 @@ func (m *Masker) openTag(t xml.StartElement, raw []byte, n *plan.Node, ent *plan
 		return err
 	}
 	u.out, u.raw, u.from, u.totals = m.out, u.bytes, 0, u.totals[:0]
-	if err := u.note(func() error { return u.attrs(el, ent, plan.Show, n, nil) }); err != nil {
+	rewrite := func() error { return u.attrs(el, ent, plan.Show, n, nil) }
+	if m.plan.Open {
+		rewrite = func() error { u.follow(el, n); return nil }
+	}
+	if err := u.note(rewrite); err != nil {
 		return err
 	}
-	if err := u.attrs(el, ent, plan.Show, n, nil); err != nil {
+	if err := rewrite(); err != nil {
 		return err
 	}
 	u.copyTo(len(u.raw))

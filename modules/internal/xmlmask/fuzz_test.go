@@ -39,7 +39,7 @@ func plans() []*plan.Plan {
 	}}, Members: map[string]*plan.Node{"count": {Total: "d"}}}}}
 	where := leads(true)
 	where.Root.Members["leads"].Members["lead"].Record.Rows = &plan.Rows{Where: notLost{}}
-	return []*plan.Plan{leads(false), leads(true), where, single, {Format: plan.XML, Root: &plan.Node{}, Fallback: masked}, list, &rowed}
+	return []*plan.Plan{leads(false), leads(true), where, single, {Format: plan.XML, Root: &plan.Node{}, Fallback: masked}, list, &rowed, asides(plan.Detect), asides(plan.Hide)}
 }
 
 var documentSeeds = []string{
@@ -49,6 +49,7 @@ var documentSeeds = []string{
 	"<Secret>a<b/>canary</Secret>", "<Leads><Count>3</Count>&#57;<Secret/></Leads>", "<Leads><Lead><Owner>u2</Owner><Name>canary</Name></Lead><Count/></Leads>",
 	"<l><body><r><All><x>canary</x><Phone>9812345670</Phone></All><n>7</n><Part><fields Secret='canary' Id='1'/></Part></r><r Name='a'/></body><count>2</count><head><x>canary</x></head></l>",
 	"<a count='9'><r id='u1' other='canary'>text<b/>98123<c>45670</c></r><r owner='u2'>canary</r><count>&#x31;</count></a>",
+	"<feed xml:base='http://crm/'><next>http://crm/9812345670</next><after>canary<!-- x --></after><link name='canary' href='http://crm/&#97;'/><v><up> http://crm/ <b/></up><Name>canary</Name><link href='http://crm/canary'>http://crm/</link></v><name>canary</name></feed>",
 	"<Leads><Contacts/><Lead><Contacts><Contact><Phone>1</Phone></Contact></Contacts>text &amp; <Name a = 'b'  c=\"d\">A<?pi canary?>B</Name ></Lead>\r\n</Leads>\n<!-- canary -->",
 	"<Leads><Lead><Props><P key='Name' name='phone'>canary<x/></P><P>canary</P> loose 9812345670 </Props></Lead></Leads>",
 	"<Leads count='3'><Lead Stage='Open'/><Lead><Props><P key='Stage'>Lost</P></Props>canary</Lead><Lead><Stage>Open<b/></Stage></Lead></Leads>", "<n9812345670>canary</n9812345670>", "\xEF\xBB\xBF<Leads xmlns='urn:x' xml:lang='en' Note='9812345670' pan='canary'><Lead xsi:nil='1' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'/></Leads>",
@@ -61,7 +62,7 @@ var documentSeeds = []string{
 func FuzzDocument(f *testing.F) {
 	for i, s := range documentSeeds {
 		f.Add([]byte(s), uint8(i<<3+3))
-		for which := range uint8(7) {
+		for which := range uint8(9) {
 			f.Add([]byte(s), which<<3+which)
 		}
 		f.Add([]byte(s), uint8(0xF8+i%6))

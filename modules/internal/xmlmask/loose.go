@@ -29,6 +29,25 @@ func (m *Masker) words(text, raw []byte) error {
 	return nil
 }
 
+// remark takes a comment or a processing instruction, which stays where everything is
+// shown.
+func (m *Masker) remark(raw []byte) error {
+	switch {
+	case !m.plan.Open:
+		return nil
+	case m.state != within:
+		m.out = append(m.out, raw...)
+		return m.yield()
+	}
+	return m.words(nil, raw)
+}
+
+func (u *emitter) remark(raw []byte) {
+	if u.m.plan.Open {
+		u.bytes = append(u.bytes, raw...)
+	}
+}
+
 // between writes the text in front of a tag, treated where it is more than white space.
 func (m *Masker) between() {
 	if len(m.looseRaw) == 0 {
@@ -36,7 +55,7 @@ func (m *Masker) between() {
 	}
 	text, raw := m.loose, m.looseRaw
 	m.loose, m.looseRaw = text[:0], raw[:0]
-	if len(bytes.TrimSpace(text)) == 0 {
+	if len(bytes.TrimSpace(text)) == 0 || m.plan.Open {
 		m.out = append(m.out, raw...)
 		return
 	}

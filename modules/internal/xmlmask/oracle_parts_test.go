@@ -20,6 +20,17 @@ func (o *oracle) element(el *tree, n *plan.Node, ent *plan.Entity, whole bool) s
 		ent = n.Entity
 	}
 	switch {
+	case n != nil && (n.Link || n.Cursor) && !el.parents:
+		head := o.open(el, ent, plan.Show, n, nil)
+		if el.end == "" || strings.TrimSpace(el.text()) == "" {
+			return head + o.texts(el) + el.end
+		}
+		return head + o.aside(el.text(), o.texts(el), n, ent) + el.end
+	case n != nil && (n.Link || n.Cursor):
+		if n.Members == nil {
+			return o.element(el, nil, ent, whole)
+		}
+		return o.inside(el, ent, plan.Show, n)
 	case n == nil || !special(n) && n.Members == nil && n.Elements == nil:
 		if whole {
 			return o.document(el, ent)
@@ -274,7 +285,7 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 			}
 		}
 		f := o.named(ent, k.el.name)
-		if declared := ent.Fields[fold(k.el.name)]; next == nil || declared != nil && declared.Field != "" && f.Effect >= plan.Mask || o.odd(ent, k.el.name) {
+		if declared := ent.Fields[fold(k.el.name)]; next == nil || declared != nil && declared.Field != "" && f.Effect >= plan.Mask || o.odd(ent, k.el.name) || o.stays(next, ent, k.el.name) {
 			out += o.field(k.el, f, ent, floor)
 		} else {
 			out += o.element(k.el, next, ent, false)

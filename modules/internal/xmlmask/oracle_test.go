@@ -266,6 +266,8 @@ func (o *oracle) open(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 		switch {
 		case isSpaceOf(a):
 			return raw, true
+		case n != nil && o.isAside(n.Members[fold(a.Name.Local)], ent, a.Name.Local):
+			return o.aside(a.Value, raw, n.Members[fold(a.Name.Local)], ent), true
 		case fixed(a):
 			t = searched
 		case n != nil && n.Members[fold(a.Name.Local)] != nil && n.Members[fold(a.Name.Local)].Total != "":
@@ -299,6 +301,9 @@ func (o *oracle) frame(el *tree, in *plan.Node, ent *plan.Entity, whole bool) st
 	n := in.Members[fold(el.name)]
 	if f := ent.Fields[fold(el.name)]; n == nil && !o.odd(ent, el.name) && (f == nil || f.Field == "" || f.Effect < plan.Mask) {
 		n = in.Elements
+	}
+	if n != nil && o.stays(n, ent, el.name) {
+		n = nil
 	}
 	if whole && n == nil && len(o.rowed) > 0 {
 		return o.fail("another document")
@@ -335,5 +340,5 @@ func (o *oracle) frame(el *tree, in *plan.Node, ent *plan.Entity, whole bool) st
 }
 
 func special(n *plan.Node) bool {
-	return n.Record != nil || n.Pairs != nil || n.Fields || n.Matrix != nil || n.Total != ""
+	return n.Record != nil || n.Pairs != nil || n.Fields || n.Matrix != nil || n.Total != "" || n.Link || n.Cursor
 }

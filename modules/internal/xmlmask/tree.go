@@ -96,8 +96,8 @@ const (
 )
 
 // readAttrs finds the attributes of a start tag, the bytes of which are at raw in
-// the unit.
-func readAttrs(t xml.StartElement, raw []byte) ([]attr, error) {
+// the unit; open says that everything is shown.
+func readAttrs(t xml.StartElement, raw []byte, open bool) ([]attr, error) {
 	if !plainName(t.Name) {
 		return nil, bad("a name with colons")
 	}
@@ -132,7 +132,7 @@ func readAttrs(t xml.StartElement, raw []byte) ([]attr, error) {
 		}
 		switch {
 		case a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns":
-			if _, hits := mask.Detect(nil, []byte(a.Value)); hits > 0 {
+			if _, hits := mask.Detect(nil, []byte(a.Value)); hits > 0 && !open {
 				return nil, bad("a namespace that looks like personal data")
 			}
 			at.fixed, at.space = true, true
@@ -210,6 +210,9 @@ func (u *emitter) collect(t xml.StartElement, raw []byte) (*element, error) {
 			if strings.EqualFold(t.Target, "xml") {
 				return nil, bad("a declaration in the middle")
 			}
+			u.remark(raw)
+		case xml.Comment:
+			u.remark(raw)
 		}
 		if len(u.bytes) > u.m.lim.Record {
 			return nil, &jsonmask.LimitError{What: "size of a record", Limit: u.m.lim.Record}
@@ -220,7 +223,7 @@ func (u *emitter) collect(t xml.StartElement, raw []byte) (*element, error) {
 
 // opened starts an element of the unit.
 func (u *emitter) opened(t xml.StartElement, raw []byte) (*element, error) {
-	attrs, err := readAttrs(t, raw)
+	attrs, err := readAttrs(t, raw, u.m.plan.Open)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@
 // or attribute is a member of the element it is in, by its local name, whatever
 // its namespace: an element that repeats is a list. What changes is written anew
 // where it stands; every other byte is copied as it came, save comments and
-// processing instructions, which go.
+// processing instructions, which go unless everything is shown.
 //
 // The tokens are those of encoding/xml in its strict mode, and what that package
 // reads more freely than others do is refused, see Masker.Reader. One record is
@@ -231,9 +231,11 @@ func (m *Masker) step() error {
 	}
 	m.tokens++
 	switch t := tok.(type) {
+	case xml.Comment:
+		return m.remark(raw)
 	case xml.ProcInst:
 		if t.Target != "xml" {
-			return nil
+			return m.remark(raw)
 		}
 		if m.tokens != 1 {
 			return bad("a declaration in the middle")
@@ -298,8 +300,9 @@ func (m *Masker) begin(t xml.StartElement, raw []byte) error {
 		in.ent = in.node.Entity
 	}
 	node := child(in.node, t.Name.Local)
-	if node != nil && node == in.node.Elements { // a name that is not declared here, but may be a field's
-		if f := m.judge.Field(in.ent, []byte(t.Name.Local)); f.Effect >= plan.Mask && f.Field != "" || personal(f, in.ent) {
+	if node != nil && !m.plan.Open && (node == in.node.Elements || onward(node)) { // a name that may be a field's
+		f := m.judge.Field(in.ent, []byte(t.Name.Local))
+		if f.Effect >= plan.Mask && f.Field != "" || personal(f, in.ent) || onward(node) && restricted(f) {
 			node = nil
 		}
 	}
@@ -333,7 +336,7 @@ func child(n *plan.Node, local string) *plan.Node {
 // container reports whether the plan reaches into a node and says nothing else
 // about it.
 func container(n *plan.Node) bool {
-	return n.Record == nil && n.Pairs == nil && !n.Fields && n.Matrix == nil && n.Total == "" && (n.Members != nil || n.Elements != nil)
+	return n.Record == nil && n.Pairs == nil && !n.Fields && n.Matrix == nil && n.Total == "" && !onward(n) && (n.Members != nil || n.Elements != nil)
 }
 
 // record reads an element to its end and rewrites it.
@@ -346,10 +349,14 @@ func (m *Masker) record(t xml.StartElement, raw []byte, node *plan.Node, ent *pl
 	}
 	whole := len(m.frames) == 0
 	u.out, u.raw, u.from, u.totals = m.out, u.bytes, 0, u.totals[:0]
-	if err := u.note(func() error { return u.element(el, node, ent, whole) }); err != nil {
+	rewrite := func() error { return u.element(el, node, ent, whole) }
+	if m.plan.Open {
+		rewrite = func() error { u.follow(el, node); return nil }
+	}
+	if err := u.note(rewrite); err != nil {
 		return err
 	}
-	if err := u.element(el, node, ent, whole); err != nil {
+	if err := rewrite(); err != nil {
 		return err
 	}
 	u.copyTo(len(u.raw))

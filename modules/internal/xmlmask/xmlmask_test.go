@@ -52,7 +52,7 @@ func leads(rows bool) *plan.Plan {
 var viewer = &plan.Viewer{Own: map[string]struct{}{"u1": {}}}
 
 func run(p *plan.Plan, body string, wrap func(io.Reader) io.Reader) (string, jsonmask.Stats, error) {
-	m := New(p, viewer, jsonmask.Limits{})
+	m := New(p, viewer, jsonmask.Limits{Link: atGate})
 	var src io.Reader = strings.NewReader(body)
 	if wrap != nil {
 		src = wrap(src)
