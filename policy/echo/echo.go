@@ -105,6 +105,11 @@ func (s *Set) Add(original []byte, f *mask.Func, hidden bool) {
 	if !recognised(text, ascii) || len(s.text) > math.MaxUint32-longest { // beyond what any answer is let hold
 		return
 	}
+	if !ascii && mask.Unseen(text) { // in a text these do not count, see mask.Search
+		if seen := mask.AppendSeen(nil, text); !cut && !mask.Unseen(seen) {
+			s.Add(seen, f, hidden)
+		}
+	}
 	if len(s.entries)-s.entered > most { // perhaps one value over and over
 		s.enter()
 	}

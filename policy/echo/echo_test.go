@@ -33,6 +33,7 @@ func lead(t testing.TB) *Set {
 	s.Add([]byte("1990-05-17"), nil, true)
 	s.AddNumber([]byte("45123.90"), function(t, mask.Spec{Fn: "round", Step: 1000}), false)
 	s.AddNumber([]byte("7654321"), nil, true)
+	s.Add([]byte("75\u200b011\u00a0Paris"), nil, true)
 	s.Add([]byte(strings.Repeat("a long note, ", 30)), nil, true)
 	return s
 }
@@ -56,7 +57,14 @@ func TestSearch(t *testing.T) {
 		"EUR 45123.90":                                     "EUR " + x, // nobody would see that 45000 is a mask, and it might be written back
 		"id 7654321":                                       "id " + x,
 		"<b>Meera</b> Nair<br>x":                           "<b>" + x + "</b><br>x",
-		"<em>Mee</em>ra&nbsp;Nair":                         "<em>Mee</em>ra&nbsp;Nair", // a blank of another kind
+		"<em>Mee</em>ra&nbsp;Nair":                         "<em>" + x + "</em>",
+		"Mee\u00adra\u00a0Na&shy;ir, Meera\u2009Nair":      x + ", " + x,
+		"<b>Meera</b>\n  Nair":                             "<b>" + x + "</b>",
+		"Meera <!-- x --> &#9;<x-y z='>'>Nair":             x,
+		"Me<?x?>era<![CDATA[ ]]>Na<![CDATA[ir]]>":          x + "]]>",
+		"Meera<p>Nair</p>":                                 "Meera<p>Nair</p>", // of two lines
+		"98<b>12</b>345<!---->670":                         "+91XXXXXX5670<b></b>",
+		"75\u00ad011 Pa\u2060ris":                          x,
 		"Meera&#32;Nair":                                   x,
 		"see TWVlcmEgTmFpciBub3cuIQ==":                     "see " + x + "==",
 		"AcmeKettles Acme Kettles GmbH":                    "AcmeKettles " + x,

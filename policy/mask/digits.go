@@ -5,7 +5,6 @@ package mask
 
 import (
 	"bytes"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -47,7 +46,7 @@ func IsNumber(text []byte) bool {
 		switch {
 		case c < utf8.RuneSelf && isDigit(byte(c)):
 			n++
-		case c == '+' || c == '\uff0b' || separates(c) || unicode.Is(invisible, c):
+		case c == '+' || c == '\uff0b' || separates(c) || invisible(c):
 		default:
 			return false
 		}

@@ -147,8 +147,8 @@ func digitAt(text []byte, i int) (byte, int) {
 }
 
 const (
-	seen   = 4 // separators that may stand between two digits, as in "(415) - 555"
-	unseen = 8 // with those that nobody sees
+	maxSeparators = 4 // that may stand between two digits, as in "(415) - 555"
+	maxGap        = 8 // of them, and of characters that nobody sees
 )
 
 // gapLen returns the length of the separators at i when a digit follows them: up to
@@ -156,7 +156,7 @@ const (
 // the run ends.
 func gapLen(text []byte, i int) int {
 	start, n := i, 0
-	for range unseen {
+	for range maxGap {
 		if i >= len(text) {
 			return 0
 		}
@@ -165,8 +165,8 @@ func gapLen(text []byte, i int) int {
 			r, w = utf8.DecodeRune(text[i:])
 		}
 		switch {
-		case r >= utf8.RuneSelf && unicode.Is(invisible, r):
-		case separates(r) && n < seen:
+		case r >= utf8.RuneSelf && invisible(r):
+		case separates(r) && n < maxSeparators:
 			n++
 		default:
 			return 0
@@ -192,20 +192,9 @@ func separates(r rune) bool {
 	return '\u2000' <= r && r <= '\u200a' || '\u2010' <= r && r <= '\u2015'
 }
 
-// invisible are the characters between digits that say nothing: marks of writing
-// direction, soft hyphens, joiners, and what makes an emoji of a digit.
-var invisible = &unicode.RangeTable{R16: []unicode.Range16{
-	{Lo: 0x00AD, Hi: 0x00AD, Stride: 1},
-	{Lo: 0x034F, Hi: 0x034F, Stride: 1},
-	{Lo: 0x061C, Hi: 0x061C, Stride: 1},
-	{Lo: 0x180E, Hi: 0x180E, Stride: 1},
-	{Lo: 0x200B, Hi: 0x200F, Stride: 1},
-	{Lo: 0x202A, Hi: 0x202E, Stride: 1},
-	{Lo: 0x2060, Hi: 0x206F, Stride: 1},
-	{Lo: 0x20E3, Hi: 0x20E3, Stride: 1},
-	{Lo: 0xFE00, Hi: 0xFE0F, Stride: 1},
-	{Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1},
-}, LatinOffset: 1}
+// invisible reports whether r says nothing between digits: nobody sees it, or it makes an
+// emoji of one.
+func invisible(r rune) bool { return r == '\u20e3' || unicode.Is(unseen, r) }
 
 // plainDate returns the length of a date at i that no further digit touches.
 func plainDate(text []byte, i int) int {

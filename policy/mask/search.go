@@ -45,12 +45,12 @@ func Marks(text []byte) int {
 // replaced by its own masked form; stretches that overlap are replaced as one, by
 // the form of what covers all of it, or by FullText.
 //
-// Text with tags or references of markup is read as it stands and without them;
-// what is found only then is replaced with the plain tags in it kept behind it. A
+// Text with tags or references of markup, or with characters that nobody sees, is read as it stands and without them,
+// for known values also with each row of blanks as one space; what is found only then is replaced with the plain tags in it kept behind it. A
 // run of base64 (see LongRun) whose meaning is text, with something in it that would be
 // found, is replaced as a whole. Neither is done twice over.
 func Search(dst, text []byte, known Known) ([]byte, int) {
-	marked := bytes.IndexByte(text, '<') >= 0 || bytes.IndexByte(text, '&') >= 0
+	marked := isMarked(text)
 	coded := LongRun(text)
 	if !marked && !coded && known == nil && !suspect(text) {
 		return append(dst, text...), 0
@@ -159,19 +159,24 @@ func (s *scratch) put() {
 	}
 }
 
+// isMarked reports whether a text may read otherwise than it stands.
+func isMarked(text []byte) bool {
+	return bytes.IndexByte(text, '<') >= 0 || bytes.IndexByte(text, '&') >= 0 || Unseen(text)
+}
+
 // AppendViews appends to dst what else a text can be read as, each behind a zero
-// byte: without its markup, and what runs of base64 in it mean. A value that is known
+// byte: without its markup and what nobody sees, and what runs of base64 in it mean. A value that is known
 // is found by Search only if it is in text or in one of them.
 func AppendViews(dst, text []byte) []byte {
-	marked := bytes.IndexByte(text, '<') >= 0 || bytes.IndexByte(text, '&') >= 0
+	marked := isMarked(text)
 	coded := LongRun(text)
 	if !marked && !coded {
 		return dst
 	}
 	s, _ := scratches.Get().(*scratch)
 	defer s.put()
-	if marked && s.strip(text) {
-		dst = append(append(dst, 0), s.text...)
+	if marked {
+		s.read(text, true, func(reading) { dst = append(append(dst, 0), s.text...) })
 	}
 	for i := 0; coded; {
 		start, end := nextRun(text, i)

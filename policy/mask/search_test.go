@@ -4,8 +4,8 @@
 package mask
 
 import (
-	"bytes"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -23,6 +23,23 @@ func TestDetectReadsMarkup(t *testing.T) {
 		`98<span class="hit">123</span>45670`:                         x + "</span>",
 		"9812&#51;45670":                                              x,
 		"&#57;&#56;&#49;&#50;&#51;&#52;&#53;&#54;":                    x,
+		"98123<x-y>45670</x-y>":                                       x + "</x-y>",
+		"98123<_x>45670, 98123<é>45670":                               x + ", " + x,
+		`98123<i title=">">45670</i>`:                                 x + "</i>",
+		`98123<i a = '>' b="c>d" e=f>45670</i>`:                       x + "</i>",
+		`98123<i ">45670</i>`:                                         x + "</i>",
+		`98123<i a=b">45670</i>`:                                      x + "</i>",
+		"98123<?x y?>45670":                                           x,
+		"98123<!-- --!>45670 -->":                                     x + " -->",
+		"98123<!-->45670-->, 98123<!--->45670":                        x + "-->, " + x,
+		"98123<![CDATA[45670]]>":                                      x + "]]>",
+		"<![CDATA[98123]]>45670":                                      "<![CDATA[" + x,
+		"98123<![CDATA[no number]]>45670":                             x,
+		"98123&shy;&#8203;45670&zwnj;":                                x + "&zwnj;",
+		"98123\u034f\u180e\ufe0f45670":                                x,
+		"meera\u00ad.nair@cana\u200bry.exam\u2060ple":                 x,
+		"BQKPN\u00ad4821L":                                            x,
+		"98123\n<b>45670</b>, a\u00adb":                               "",
 		"<td>98123</td><td>45670</td>":                                "",
 		"98123<br>45670":                                              "",
 		"a < 98123 > 45670":                                           "",
@@ -155,19 +172,26 @@ func FuzzViews(f *testing.F) {
 		if n == 0 && string(got) != "x"+string(text) {
 			t.Fatalf("%q was changed to %q, and nothing found", text, got)
 		}
-		for view := range bytes.SplitSeq(AppendViews(nil, text), []byte{0}) {
-			if found := addFinds(nil, view, nil); len(found) > 0 && n == 0 {
-				t.Fatalf("%q reads %q, and nothing was found", text, view)
-			}
-		}
 		s := &scratch{}
-		if s.strip(text); len(s.text) != len(s.at) || len(s.text) != len(s.to) {
-			t.Fatal("places and text differ")
-		}
-		for i := range s.at {
-			if s.at[i] >= s.to[i] || i > 0 && s.at[i] < s.at[i-1] || int(s.to[i]) > len(text) {
-				t.Fatalf("%q: place %d is from %d to %d", text, i, s.at[i], s.to[i])
+		for start, end := nextRun(text, 0); start < end; start, end = nextRun(text, end) {
+			if s.decode(text[start:end]) && n == 0 && slices.ContainsFunc(addFinds(nil, s.coded, nil), func(f Find) bool { return !isStamp(s.coded[f.Start:f.End]) }) {
+				t.Fatalf("%q has %q in it, and nothing was found", text, s.coded)
 			}
 		}
+		for _, how := range []reading{asShown, spaced, sections, sections | spaced} {
+			if s.strip(text, how); len(s.text) != len(s.at) || len(s.text) != len(s.to) {
+				t.Fatal("places and text differ")
+			}
+			for i := range s.at {
+				if s.at[i] >= s.to[i] || i > 0 && s.at[i] < s.at[i-1] || int(s.to[i]) > len(text) {
+					t.Fatalf("%q: place %d is from %d to %d", text, i, s.at[i], s.to[i])
+				}
+			}
+		}
+		s.read(text, true, func(how reading) {
+			if how&spaced == 0 && n == 0 && len(addFinds(nil, s.text, nil)) > 0 {
+				t.Fatalf("%q reads %q, and nothing was found", text, s.text)
+			}
+		})
 	})
 }

@@ -29,7 +29,7 @@ const (
 // number that may be known. It knows the kinds of text that most fields hold: very
 // short text, text with few digits, a GUID, and a date with or without a time. Of all
 // other text it says no, and so it does of every other @, however wide, of what may be %40, a reference or
-// a tag, of base64, and of more than a few letters of scripts that have digits of their own.
+// a tag, of characters that nobody sees, of base64, and of more than a few letters of scripts that have digits of their own.
 func harmless(text []byte) bool { return kindOf(text) != unsure }
 
 // kindOf says of what kind a harmless text is.
@@ -75,7 +75,7 @@ func hasPAN(text []byte) bool {
 }
 
 // means reports whether text has a @, or a sign that may stand for one or begin a reference
-// or a tag.
+// or a tag, or a character that nobody sees.
 func means(text []byte) bool {
 	for i, c := range text {
 		next := byte(' ')
@@ -85,16 +85,16 @@ func means(text []byte) bool {
 		switch {
 		case c == wideAt && bytes.ContainsAny(text[i:min(i+3, len(text))], "\uff20\ufe6b"):
 			return true
-		case c == '@', c == '%' && next == '4', c == '&' && (next == '#' || letter(next)), c == '<' && (next == '/' || next == '!' || letter(next)):
+		case c == '@', c == '%' && next == '4', c == '&' && (next == '#' || letter(next)), c == '<' && mask.BeginsTag(next):
 			return true
 		}
 	}
-	return false
+	return mask.Unseen(text)
 }
 
 // countDigits counts the digits of text, and the characters that may be digits of another
 // script; four says that four digits may stand side by side, signs that there is a @, a %,
-// a & or a <, or may be a wide @.
+// a &, a < or a character beyond ASCII.
 func countDigits(text []byte) (n int, four, signs bool) {
 	row := uint64(0) // a bit for each of the last 64 bytes that is a digit
 	for i := 0; i < len(text); i += 8 {
@@ -111,9 +111,8 @@ func countDigits(text []byte) (n int, four, signs bool) {
 		}
 		if high := x & highs; high != 0 {
 			n += bits.OnesCount64(high & (x&^highs + (0x100-firstForeign)*lows))
-			wide := x ^ wideAt*lows
-			signs = signs || (wide-lows)&^wide&highs != 0
 			x &^= high >> 7 * 0xFF
+			signs = true
 		}
 		at, percent, and, less := x^'@'*lows, x^'%'*lows, x^'&'*lows, x^'<'*lows
 		signs = signs || ((at-lows)|(percent-lows)|(and-lows)|(less-lows))&highs != 0
