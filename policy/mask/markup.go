@@ -211,6 +211,9 @@ var blocks = map[string]bool{
 	"address": true, "figure": true, "figcaption": true, "details": true, "summary": true,
 }
 
+// Block reports whether an element, by its name in lower case, is one whose text stands apart.
+func Block(name string) bool { return blocks[name] }
+
 func isBlock(tag []byte) bool {
 	var buf [10]byte
 	name := tagName(tag)

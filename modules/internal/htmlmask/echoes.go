@@ -7,7 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
+	"strings"
 
 	"golang.org/x/net/html"
 
@@ -65,6 +65,9 @@ func (m *Masker) rememberText() {
 	known.Trim()
 	all, from := bytes.TrimSpace(m.text), 0
 	known.Add(all, t.Mask, t.Effect == plan.Hide)
+	if seen := asSeen(nil, all); !bytes.Equal(seen, all) {
+		known.Add(seen, t.Mask, t.Effect == plan.Hide)
+	}
 	for _, end := range m.ends {
 		if piece := bytes.TrimSpace(m.text[from:end]); len(piece) < len(all) {
 			known.Add(piece, nil, true)
@@ -94,18 +97,26 @@ func (m *Masker) rememberAttrs(attrs []attr, claims []*plan.Element, bare bool) 
 	}
 }
 
-// tears reports whether a value that is known stands in several texts of the run.
-func (m *Masker) tears() bool {
-	var all []byte
-	var ends []int
-	for _, p := range m.run {
-		if len(p.text) > 0 {
-			all = append(all, p.text...)
-			ends = append(ends, len(all))
+// asSeen appends a text as pages show it: without characters that nobody sees, and each row of
+// blanks one space, with those in front of it too.
+func asSeen(dst, text []byte) []byte {
+	n := len(dst)
+	dst = mask.AppendSeen(dst, text)
+	out := dst[:n]
+	for _, c := range dst[n:] {
+		if strings.IndexByte(blanks, c) >= 0 {
+			if c = ' '; len(out) > 0 && out[len(out)-1] == ' ' {
+				continue
+			}
 		}
+		out = append(out, c)
 	}
-	return slices.ContainsFunc(m.judge.Known().Finds(all), func(f mask.Find) bool {
-		i, _ := slices.BinarySearch(ends, f.Start+1)
-		return ends[i] < f.End
-	})
+	return out
+}
+
+// spread reports whether a value that is known stands in a text as pages show it. As it is
+// written it was looked for before.
+func (m *Masker) spread(text []byte) bool {
+	seen := asSeen(nil, text)
+	return !bytes.Equal(seen, text) && len(m.judge.Known().Finds(seen)) > 0
 }

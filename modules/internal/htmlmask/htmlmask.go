@@ -25,7 +25,6 @@ import (
 	"github.com/crmgate/crmgate/modules/internal/coding"
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/modules/internal/textmask"
-	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
 )
 
@@ -69,12 +68,6 @@ type Masker struct {
 	choices  span          // the select element that is open
 	run      []piece       // text that is looked at as one
 	runBytes int
-}
-
-// piece is a text of a run, or the bytes of a tag between two of them.
-type piece struct {
-	raw  []byte
-	text []byte // decoded; nil for a tag
 }
 
 // New returns a masker for a plan of the format HTML.
@@ -185,7 +178,7 @@ func (m *Masker) step() error {
 		}
 		// An empty one stays: without it what is on both sides could become a tag.
 		if m.claimed.name == "" {
-			m.run = append(m.run, piece{raw: []byte("<!---->")})
+			m.aside([]byte("<!---->"), false)
 		}
 	case html.DoctypeToken:
 		m.flush()
@@ -212,72 +205,18 @@ func (m *Masker) words(raw, text []byte) error {
 		return m.document(raw)
 	case m.raw == "noscript" && bytes.IndexByte(raw, '<') >= 0: // tags where no scripts run, text elsewhere
 	case m.raw == "script" || m.raw == "style":
-		m.flush()
 		if !m.suspicious(raw) {
-			m.out = append(m.out, raw...)
+			m.aside(raw, false)
 		} else {
 			m.judge.Text(nil, []byte("x"), textmask.Full, nil)
 		}
 	default:
-		m.run = append(m.run, piece{raw, text})
+		m.run = append(m.run, piece{raw: raw, text: text})
 		if m.runBytes += len(raw); m.runBytes > maxRun {
 			m.flush()
 		}
 	}
 	return nil
-}
-
-// flush writes the run.
-func (m *Masker) flush() {
-	if len(m.run) == 0 {
-		return
-	}
-	torn := m.torn()
-	for _, p := range m.run {
-		t := textmask.Searched
-		switch {
-		case p.text == nil:
-			m.out = append(m.out, p.raw...)
-			continue
-		case torn && len(bytes.TrimSpace(p.text)) > 0:
-			t = textmask.Full
-		}
-		if value, v := m.judge.Text(nil, p.text, t, nil); v == textmask.Changed {
-			m.out = append(m.out, html.EscapeString(string(value))...)
-		} else {
-			m.out = append(m.out, p.raw...)
-		}
-	}
-	m.run, m.runBytes = m.run[:0], 0
-}
-
-// torn reports whether the texts of the run, put together, hold personal data, or a
-// value that is known, that no one of them does. Pieces with white space between them
-// are not put together for personal data: the numbers of pages side by side are no
-// telephone number.
-func (m *Masker) torn() bool {
-	var all []byte
-	apart, texts := 0, 0
-	for _, p := range m.run {
-		if p.text == nil {
-			continue
-		}
-		text := bytes.Map(func(r rune) rune {
-			if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
-				return ';'
-			}
-			return r
-		}, p.text)
-		_, n := mask.Detect(nil, text)
-		apart += n
-		texts++
-		all = append(all, text...)
-	}
-	if texts < 2 {
-		return false
-	}
-	_, n := mask.Detect(nil, all)
-	return n > apart || m.echoes && m.tears()
 }
 
 // release ends the claimed element: what it held goes out as the mask of it.
@@ -341,14 +280,4 @@ func (m *Masker) enter(name string) {
 			s.span.open(name)
 		}
 	}
-}
-
-// tag writes a tag: within a sentence it is part of the run.
-func (m *Masker) tag(name string, raw []byte) {
-	if inline[name] && len(m.run) > 0 {
-		m.run = append(m.run, piece{raw: raw})
-		return
-	}
-	m.flush()
-	m.out = append(m.out, raw...)
 }

@@ -29,8 +29,17 @@ func set(words string) map[string]bool {
 }
 
 var (
-	// inline are the tags that part no sentence.
+	// inline are the elements of a sentence.
 	inline = set("a abbr b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr q s samp small span strike strong sub sup time tt u var wbr")
+
+	// parting are the elements that part a sentence beside blocks, see mask.Block: boxes of
+	// their own, drawings, and raw text that is shown elsewhere or not to all. All others do not,
+	// those that nobody knows among them.
+	parting = set(`audio button canvas center datalist dialog dir embed frame frameset hgroup iframe legend listing marquee math menu meter noembed noframes noscript
+		object optgroup plaintext progress search svg textarea video xmp`)
+
+	// together are those that part nothing within a drawing.
+	together = set("a tspan textpath")
 
 	// voids are the elements that hold nothing.
 	voids = set("area base br col embed hr img input link meta param source track wbr")
@@ -319,7 +328,6 @@ var assigned = regexp.MustCompile(`^[\s\w$.=]*$`)
 
 // document rewrites a script that holds JSON.
 func (m *Masker) document(raw []byte) error {
-	m.flush()
 	from, to := bytes.IndexAny(raw, "{["), bytes.LastIndexAny(raw, "}]")+1
 	if from < 0 || to <= from || !assigned.Match(raw[:from]) || len(bytes.Trim(raw[to:], " \t\r\n;")) > 0 || m.suspicious(raw[:from]) {
 		return bad("a script that is not the JSON that was declared")
@@ -330,12 +338,9 @@ func (m *Masker) document(raw []byte) error {
 		return err
 	}
 	m.judge.Add(doc.Stats())
-	m.out = append(m.out, raw[:from]...)
-	if bytes.Equal(out, raw[from:to]) {
-		m.out = append(m.out, out...)
-	} else { // a text written anew may hold what ends a script
-		m.out = append(m.out, bytes.ReplaceAll(out, []byte("<"), []byte(`\u003c`))...)
+	if !bytes.Equal(out, raw[from:to]) { // a text written anew may hold what ends a script
+		out = bytes.ReplaceAll(out, []byte("<"), []byte(`\u003c`))
 	}
-	m.out = append(m.out, raw[to:]...)
+	m.aside(slices.Concat(raw[:from], out, raw[to:]), false)
 	return nil
 }
