@@ -153,12 +153,13 @@ func (u *emitter) unnamed(ent *plan.Entity) *plan.Treatment {
 }
 
 // kids rewrites elements and the text between them. Text of a field is treated
-// as the field, and searched at least.
+// as the field, and searched at least. Where something is torn by elements, those that nobody declared are
+// masked with the text beside them.
 func (u *emitter) kids(el *element, ent *plan.Entity, floor plan.Effect, n *plan.Node, t *plan.Treatment) error {
 	if t == nil || t.Effect == plan.Show {
 		t = u.unnamed(ent)
 	}
-	torn := u.torn(el)
+	torn := u.torn(el) && t.Effect < plan.Mask
 	for _, k := range el.kids {
 		switch {
 		case k.text != nil:
@@ -169,6 +170,9 @@ func (u *emitter) kids(el *element, ent *plan.Entity, floor plan.Effect, n *plan
 				next = child(n, k.el.name)
 			}
 			f := u.m.judge.Field(ent, []byte(k.el.name))
+			if torn && next == nil && f.Field == "" && f.Effect < plan.Mask { // what is torn may go on in it
+				f = textmask.Full
+			}
 			if next == nil || f.Effect >= plan.Mask && f.Field != "" || personal(f, ent) || onward(next) && restricted(f) {
 				if err := u.field(k.el, f, ent, floor); err != nil {
 					return err

@@ -271,6 +271,7 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 	if t == nil || t.Effect == plan.Show {
 		t = o.unnamed(ent)
 	}
+	beside := t
 	t = o.apart(el, t)
 	out := ""
 	for _, k := range el.kids {
@@ -285,6 +286,9 @@ func (o *oracle) kids(el *tree, ent *plan.Entity, floor plan.Effect, n *plan.Nod
 			}
 		}
 		f := o.named(ent, k.el.name)
+		if t != beside && next == nil && f.Field == "" && f.Effect < plan.Mask {
+			f = full
+		}
 		if declared := ent.Fields[fold(k.el.name)]; next == nil || declared != nil && declared.Field != "" && f.Effect >= plan.Mask || o.odd(ent, k.el.name) || o.stays(next, ent, k.el.name) {
 			out += o.field(k.el, f, ent, floor)
 		} else {
