@@ -59,6 +59,7 @@ func TestSearch(t *testing.T) {
 		"<b>Meera</b> Nair<br>x":                           "<b>" + x + "</b><br>x",
 		"<em>Mee</em>ra&nbsp;Nair":                         "<em>" + x + "</em>",
 		"Mee\u00adra\u00a0Na&shy;ir, Meera\u2009Nair":      x + ", " + x,
+		"MEERA\u00a0nair?":                                 x + "?",
 		"<b>Meera</b>\n  Nair":                             "<b>" + x + "</b>",
 		"Meera <!-- x --> &#9;<x-y z='>'>Nair":             x,
 		"Me<?x?>era<![CDATA[ ]]>Na<![CDATA[ir]]>":          x + "]]>",

@@ -42,7 +42,7 @@ func (s *scratch) read(text []byte, known bool, f func(reading)) {
 	parted := bytes.Contains(text, cdata)
 	if s.strip(text, asShown) {
 		f(asShown)
-	} else if !parted {
+	} else if !parted && (!known || !Unseen(text)) {
 		return
 	}
 	if known && s.strip(text, spaced) {
