@@ -105,8 +105,11 @@ func readAttrs(t xml.StartElement, raw []byte, open bool) ([]attr, error) {
 	for i < len(raw) && !isSpace(raw[i]) && raw[i] != '>' && raw[i] != '/' {
 		i++
 	}
+	if twice(t.Attr) {
+		return nil, bad("two attributes of one name")
+	}
 	out := make([]attr, 0, len(t.Attr))
-	for n, a := range t.Attr {
+	for _, a := range t.Attr {
 		from := i
 		if i = skipSpace(raw, i); i == from { // without the one in front this one would become a part of the name
 			return nil, bad("an attribute without white space in front")
@@ -125,11 +128,6 @@ func readAttrs(t xml.StartElement, raw []byte, open bool) ([]attr, error) {
 		}
 		at := attr{from: from, value: i + 1, end: i + 1 + size, name: a.Name.Local, text: a.Value}
 		i = at.end + 1
-		for _, b := range t.Attr[:n] {
-			if a.Name == b.Name {
-				return nil, bad("two attributes of one name")
-			}
-		}
 		switch {
 		case a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns":
 			if _, hits := mask.Detect(nil, []byte(a.Value)); hits > 0 && !open {
@@ -149,6 +147,24 @@ func readAttrs(t xml.StartElement, raw []byte, open bool) ([]attr, error) {
 		return nil, bad("a tag nobody can read")
 	}
 	return out, nil
+}
+
+// twice reports whether two attributes have one name. A tag of a megabyte can have a
+// hundred thousand: each is not compared with each of them.
+func twice(attrs []xml.Attr) bool {
+	if len(attrs) <= 16 {
+		for n, a := range attrs {
+			if slices.ContainsFunc(attrs[:n], func(b xml.Attr) bool { return a.Name == b.Name }) {
+				return true
+			}
+		}
+		return false
+	}
+	names := make(map[xml.Name]struct{}, len(attrs))
+	for _, a := range attrs {
+		names[a.Name] = struct{}{}
+	}
+	return len(names) < len(attrs)
 }
 
 // plainName reports whether a local name is one. encoding/xml lets ":a" be a

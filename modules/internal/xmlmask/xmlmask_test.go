@@ -4,11 +4,14 @@
 package xmlmask
 
 import (
+	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/crmgate/crmgate/modules/internal/jsonmask"
 	"github.com/crmgate/crmgate/policy/mask"
@@ -220,6 +223,43 @@ func TestLimits(t *testing.T) {
 	got, s, err := run(p, body, nil)
 	if err != nil || s.Kept != 1000 || !strings.HasPrefix(got, "<Leads><Count></Count><Lead") {
 		t.Errorf("a total that waits too long: %.60q, %v", got, err)
+	}
+}
+
+// TestManyAttributes: attributes are told apart however many a tag has, and the time for it
+// goes with their number, where it once went with the square of it.
+func TestManyAttributes(t *testing.T) {
+	tag := func(n int, more string) string {
+		var b strings.Builder
+		b.WriteString("<Leads")
+		for i := range n {
+			fmt.Fprintf(&b, " a%d='x'", i)
+		}
+		return b.String() + more + "/>"
+	}
+	for _, n := range []int{1, 2, 15, 16, 17, 1000} {
+		if _, _, err := run(leads(false), tag(n, ""), nil); err != nil {
+			t.Errorf("%d attributes: %v", n, err)
+		}
+		if got, _, err := run(leads(false), tag(n, " a0='9812345670'"), nil); !errors.Is(err, ErrDocument) {
+			t.Errorf("a name twice among %d goes through as %.60q, %v", n, got, err)
+		}
+	}
+	least := func(n int) time.Duration {
+		attrs := make([]xml.Attr, n)
+		for i := range attrs {
+			attrs[i].Name.Local = fmt.Sprint("attribute", i)
+		}
+		out := time.Hour
+		for range 5 {
+			start := time.Now()
+			twice(attrs)
+			out = min(out, time.Since(start))
+		}
+		return out
+	}
+	if few, many := least(1000), least(32_000); many > 200*few { // 32 times as many; the square is 1024
+		t.Errorf("1000 attributes are compared in %v, 32,000 in %v", few, many)
 	}
 }
 
