@@ -51,7 +51,8 @@ type Conn struct {
 	view *plan.Viewer
 	lim  jsonmask.Limits
 
-	in    []byte // from the CRM, not looked at yet
+	in    []byte // from the CRM
+	done  int    // bytes of it that were looked at
 	text  []byte // of the message at hand
 	open  bool   // a message was begun
 	out   []byte
@@ -105,15 +106,17 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // advance takes the next frame, or reads on.
 func (c *Conn) advance() error {
-	f, size, err := cutFrame(c.in, c.lim.Record)
+	f, size, err := cutFrame(c.in[c.done:], c.lim.Record)
 	if err != nil {
 		return err
 	}
 	if size > 0 {
-		err = c.hear(f)
-		c.in = c.in[:copy(c.in, c.in[size:])]
-		return err
+		c.done += size
+		return c.hear(f)
 	}
+	// What is left is moved once all the frames in front of it were heard: moved for
+	// each of many small ones behind a large one, it would be copied all day.
+	c.in, c.done = c.in[:copy(c.in, c.in[c.done:])], 0
 	if cap(c.in)-len(c.in) < chunk {
 		c.in = append(make([]byte, 0, 2*len(c.in)+chunk), c.in...)
 	}

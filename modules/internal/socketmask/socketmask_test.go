@@ -5,6 +5,7 @@ package socketmask
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -166,5 +167,38 @@ func TestClients(t *testing.T) {
 	}
 	if err == nil || w.sent.Len() > 0 {
 		t.Errorf("a message without end fills the memory, or reaches the CRM: %v", err)
+	}
+}
+
+// all is a connection whose other end has said everything at once.
+type all struct{ wire }
+
+func (a *all) Read(p []byte) (int, error) {
+	a.size = len(p)
+	return a.wire.Read(p)
+}
+
+// TestSmallFramesBehindALargeOne: what waits is not moved for each of the small frames in
+// front of it. Where it was, two megabytes of pings behind a large message took minutes.
+func TestSmallFramesBehindALargeOne(t *testing.T) {
+	in := join(text(`{"owner":"u1","x":"`+strings.Repeat("y", 1<<20-100)+`"}`), bytes.Repeat([]byte{0x89, 0}, 200_000))
+	c := New(&all{wire{in: in}}, leads(), viewer, jsonmask.Limits{})
+	moved, before := 0, 0
+	buf := make([]byte, 1<<20)
+	for {
+		_, err := c.Read(buf)
+		if len(c.in) < before {
+			moved += len(c.in)
+		}
+		before = len(c.in)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if moved > 4*len(in) {
+		t.Errorf("%d bytes are moved to read %d", moved, len(in))
 	}
 }
