@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/crmgate/crmgate/policy/mask"
 )
 
 const folds = 0x2020202020202020
@@ -34,6 +36,22 @@ func tailHash(number []byte) uint32 {
 		}
 	}
 	return h * 0x9E3779B1 >> (32 - tailLog)
+}
+
+// lastDigits returns what mask.AppendDigits appends, four bits a digit, and how many there are.
+func lastDigits(number []byte) (last uint64, n uint8) {
+	var buf [16]byte
+	digits, _ := mask.AppendDigits(buf[:0], number)
+	for _, c := range digits {
+		last = last<<4 | uint64(c-'0')
+	}
+	return last, uint8(len(digits))
+}
+
+// sameDigits is mask.SameNumber for an entry that is a number.
+func sameDigits(last uint64, n uint8, e *entry) bool {
+	n = min(n, e.digits)
+	return n >= 7 && (last^e.last)<<(64-4*n) == 0
 }
 
 // hash is the same for texts that differ in the case of letters only.

@@ -38,6 +38,12 @@ const (
 
 	patience = 64 // values with one hash that a new one is compared with
 
+	// worth is how many entries are compared for a byte of a text, extra how many more a text
+	// may take, and overall how many more all of them together.
+	worth   = 16
+	extra   = 1 << 12
+	overall = 1 << 20
+
 	lows  = 0x0101010101010101
 	highs = 0x8080808080808080
 )
@@ -65,6 +71,9 @@ type Set struct {
 	finds []mask.Find
 	runs  []mask.Find
 	hops  int // entries compared for the text at hand
+	due   int // what it is worth
+	limit int // how many may be compared for it
+	over  int // entries compared for the texts before it, beyond what they were worth
 }
 
 type entry struct {
@@ -80,6 +89,8 @@ type entry struct {
 	cut    bool // the value goes on
 	number bool
 	fresh  bool // no value before it begins so
+	digits uint8
+	last   uint64 // the last digits of a number, see lastDigits
 	like   likeness
 }
 
@@ -185,6 +196,7 @@ func (s *Set) trim() {
 
 // Reset forgets everything, and leaves nothing of it in memory.
 func (s *Set) Reset() {
+	s.hops, s.due, s.limit, s.over = 0, 0, 0, 0
 	switch {
 	case len(s.entries) == 0:
 		return
@@ -285,6 +297,7 @@ func (s *Set) link(k int) {
 	}
 	if e.number {
 		s.numbers++
+		e.last, e.digits = lastDigits(text)
 		s.chain(k, byTail, &s.tails[s.tailOf(e)])
 	}
 }

@@ -215,6 +215,50 @@ func TestHostileValuesCostLittle(t *testing.T) {
 	if s.hops > 64*len(text) {
 		t.Errorf("%d comparisons for %d bytes of numbers", s.hops, len(text))
 	}
+	for _, text := range []string{"of 9999 2345678", "aaaaaaa aaaaaaa aaaaaaa"} {
+		hops := 0
+		for range 200 {
+			s.Finds([]byte(text))
+			hops += s.hops
+		}
+		if hops > overall+64*200*len(text) {
+			t.Errorf("%d comparisons for 200 texts %q: many short texts cost more than a long one", hops, text)
+		}
+	}
+	s.Reset()
+	s.Add([]byte("9999 2345678"), nil, true)
+	if found := s.Finds([]byte("of 9999 2345678 it is")); len(found) == 0 || found[0].Value < 0 {
+		t.Errorf("the next body pays for this one: %v", found)
+	}
+}
+
+// TestNumbersAreComparedAsEverywhere: what is kept of a number says of any two what
+// mask.SameNumber does.
+func TestNumbersAreComparedAsEverywhere(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	write := func() string {
+		out := []byte{}
+		for range 5 + r.IntN(9) {
+			out = append(out, "01"[r.IntN(2)])
+			if r.IntN(3) == 0 {
+				out = append(out, '-')
+			}
+		}
+		return string(out)
+	}
+	for range 20_000 {
+		a, b := write(), write()
+		if r.IntN(2) == 0 {
+			b = "1" + a[r.IntN(3):]
+		}
+		x, _ := mask.AppendDigits(nil, []byte(a))
+		y, _ := mask.AppendDigits(nil, []byte(b))
+		last, n := lastDigits([]byte(a))
+		e := entry{}
+		if e.last, e.digits = lastDigits([]byte(b)); sameDigits(last, n, &e) != mask.SameNumber(x, y) {
+			t.Fatalf("%q and %q are the same number: %v", a, b, mask.SameNumber(x, y))
+		}
+	}
 }
 
 // TestForgettingDoesNotDependOnLooking has a set asked at any time, and compares what it

@@ -18,14 +18,14 @@ func (s *Set) Echoes(text []byte) bool {
 		return false
 	}
 	s.ready()
-	s.hops = 0
+	s.turn(text)
 	for i, g := s.near(text, 0); i >= 0; i, g = s.near(text, i+stride) {
 		for ; g != 0; g &= g - 1 {
 			if s.at(text, i-bits.TrailingZeros8(g), false) {
 				return true
 			}
 		}
-		if s.tired(text) {
+		if s.tired() {
 			return true
 		}
 	}
@@ -43,9 +43,9 @@ func (s *Set) EchoesNumber(text []byte) bool {
 	if s.ready(); s.numbers == 0 {
 		return false
 	}
-	s.hops = 0
+	s.turn(text)
 	for _, r := range s.runs {
-		if s.number(text[r.Start:r.End]) > 0 || s.tired(text) {
+		if s.number(text[r.Start:r.End]) > 0 || s.tired() {
 			return true
 		}
 	}
@@ -62,12 +62,12 @@ func (s *Set) Finds(text []byte) []mask.Find {
 		return nil
 	}
 	s.ready()
-	s.hops = 0
+	s.turn(text)
 	for i, g := s.near(text, 0); i >= 0; i, g = s.near(text, i+stride) {
 		for ; g != 0; g &= g - 1 {
 			s.at(text, i-bits.TrailingZeros8(g), true)
 		}
-		if s.tired(text) {
+		if s.tired() {
 			return s.everything(text)
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Set) Finds(text []byte) []mask.Find {
 				r.Value = k - 1
 				s.finds = append(s.finds, r)
 			}
-			if s.tired(text) {
+			if s.tired() {
 				return s.everything(text)
 			}
 		}
@@ -128,7 +128,7 @@ func (s *Set) at(text []byte, w int, all bool) bool {
 		return false
 	}
 	key := windowAt(text, w)
-	for k := s.heads[windowHash(key)]; k > 0; {
+	for k := s.heads[windowHash(key)]; k > 0 && !s.tired(); {
 		e := &s.entries[k-1]
 		s.hops++
 		start := w - int(e.at)
@@ -150,20 +150,26 @@ func (s *Set) at(text []byte, w int, all bool) bool {
 	return false
 }
 
+// turn goes on to another text.
+func (s *Set) turn(text []byte) {
+	s.over += max(0, s.hops-s.due)
+	s.hops, s.due = 0, worth*len(text)
+	s.limit = s.due + max(0, min(extra, overall-s.over))
+}
+
 // tired reports whether looking has taken out of all proportion to the text, as it can
-// where somebody wrote values and texts to that end.
-func (s *Set) tired(text []byte) bool { return s.hops > 16*len(text)+1<<12 }
+// where somebody wrote values and texts to that end: one long text, or many short ones.
+func (s *Set) tired() bool { return s.hops > s.limit }
 
 // number returns the entry, counted from 1, of the number that digits are; 0 for none. Of
 // several it is one that is hidden, else the one that came first.
 func (s *Set) number(run []byte) int {
-	var buf, own [16]byte
-	digits, _ := mask.AppendDigits(buf[:0], run)
+	last, n := lastDigits(run)
 	best := 0
-	for k := s.tails[tailHash(run)]; k > 0; k = s.entries[k-1].next[byTail] {
+	for k := s.tails[tailHash(run)]; k > 0 && !s.tired(); k = s.entries[k-1].next[byTail] {
 		e := &s.entries[k-1]
 		s.hops++
-		if d, _ := mask.AppendDigits(own[:0], s.original(e)); mask.SameNumber(digits, d) {
+		if sameDigits(last, n, e) {
 			if best == 0 || e.hidden || !s.entries[best-1].hidden {
 				best = int(k)
 			}
