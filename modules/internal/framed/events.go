@@ -23,23 +23,22 @@ import (
 type events struct{}
 
 func (events) end(in []byte, seen int, final bool) int {
-	// A line's end may be cut in the middle: the last bytes are looked at again.
+	// A line's end may be cut in the middle: the last bytes are looked at again, and no
+	// others, or a long line that comes byte by byte would be read as often as it has bytes.
 	i := max(0, seen-3)
-	if i > 0 {
-		// Go back to the start of a line, so that an empty one is known.
-		i = bytes.LastIndexAny(in[:i], "\r\n") + 1
-		if i > 0 && in[i-1] == '\r' && in[i] == '\n' {
-			i++
-		}
+	begun := i > 0 && in[i-1] != '\r' && in[i-1] != '\n' // in the middle of a line, which is not empty
+	if i > 0 && in[i-1] == '\r' && in[i] == '\n' {
+		i++
 	}
 	for i < len(in) {
 		text, size, whole := cutLine(in[i:], final)
 		if !whole {
 			break
 		}
-		if i += size; len(text) == 0 {
+		if i += size; len(text) == 0 && !begun {
 			return i
 		}
+		begun = false
 	}
 	if final {
 		return len(in)
