@@ -54,6 +54,7 @@ func Compile(d *Document, m *resource.Map, options ...Option) (*Set, error) {
 		roles: map[string]*role{}, groups: map[string]Group{}, people: map[string]*person{},
 		masks: map[string]*mask.Func{}, features: c.knownFeatures(), rights: map[string]*rights{},
 	}
+	c.set.words = wordsOf(m)
 	c.compileMasks()
 	c.compileRoles()
 	c.compileGroups()

@@ -81,11 +81,15 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 	if t.reads(op) && !t.limited {
 		t.unlimited(resp, op)
 	}
-	if !r.sensitive && !p.Few && !t.unseen() {
+	foreign := t.foreign(op)
+	if !r.sensitive && !p.Few && !t.unseen() && !(foreign && t.says(resp, op)) {
 		p.Pass, p.Open = !p.Links, p.Links
 	}
 	if op.Kind == resource.SignIn || op.Kind == resource.SignOut {
 		p.Pass = true // no records, and a session key that looks like a number must arrive as it is
+	}
+	if foreign && !p.Pass && !p.Open {
+		t.around(p, resp, op)
 	}
 	out.reason, out.cannot = t.reason, t.cannot
 	if !p.Pass && out.cannot == nil {
@@ -100,7 +104,10 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 		p.NotFound = s.notFound(resp)
 	}
 	p.ID = s.planID(r, op, t.exact)
-	if !p.Pass {
+	switch {
+	case foreign:
+		p.Problem = s.reduced(p, errorsOf(s, resp))
+	case !p.Pass:
 		p.Problem = s.problem(r, p)
 	}
 	out.plans = []*plan.Plan{p}
@@ -180,10 +187,7 @@ func (s *Set) notFound(resp *resource.Response) *plan.Canned {
 	if resp.NotFound != nil {
 		return canned(resp.NotFound)
 	}
-	shape := resp.Errors
-	if shape == nil {
-		shape = s.crm.Errors
-	}
+	shape := errorsOf(s, resp)
 	body := shape.Render(404, RowDenied.Text())
 	kind := "application/json"
 	if body == nil {

@@ -25,6 +25,7 @@ type rights struct {
 	hard        map[string]bool // entities of which somebody decided something about fields
 	restricted  bool            // see Set.Restricted
 	conditional bool            // some rows are filtered by a condition
+	limited     bool            // some records are not seen: rows are filtered, or an entity is without view access
 	maxLeads    int
 	tables      map[string]*plan.Entity // by entity name
 	fallback    *plan.Entity            // strictest of all entities, for answers without one
@@ -254,6 +255,7 @@ func (s *Set) intern(merged *restriction, features bool) *rights {
 		r.hard[name] = e.hard()
 		r.restricted = r.restricted || e.any()
 		r.conditional = r.conditional || len(e.conds) > 0
+		r.limited = r.limited || e.rows != plan.All || len(e.conds) > 0 || e.cells[cView] == NoAccess
 		r.sensitive = r.sensitive || e.unknown > plan.Show || r.hard[name]
 		for _, f := range e.fields {
 			r.sensitive = r.sensitive || f.view > plan.Show

@@ -27,6 +27,7 @@ type Set struct {
 	crm      *resource.Map
 	seed     string // what every plan id depends on
 	masks    map[string]*mask.Func
+	words    words // of which errors may be made
 	features map[string]bool
 	assigned []*contribution // in the order of the document
 	switches []*contribution

@@ -130,13 +130,14 @@ var passAll = &plan.Plan{ID: "pass", Pass: true}
 var passPlans = []*plan.Plan{passAll}
 
 // onePlan says whether a batch's answers can be rewritten by one plan. Items with
-// the same plan are; anything else is not.
+// the same plan are, and items whose answers pass as they come while their errors are
+// read alike; anything else is not.
 func onePlan(ps []*plan.Plan) bool {
 	if len(ps) == 0 {
 		return true
 	}
 	for _, p := range ps[1:] {
-		if p != ps[0] && (!p.Pass || !ps[0].Pass) {
+		if p != ps[0] && (!p.Pass || !ps[0].Pass || (p.Problem == nil) != (ps[0].Problem == nil)) {
 			return false
 		}
 	}

@@ -29,7 +29,7 @@ func (t *Transport) answer(req, sent *http.Request, res *http.Response, d *crmga
 			return t.socket(req, res, d, p)
 		}
 		return res
-	case !rewrites(p):
+	case !rewrites(p) && (p == nil || p.Problem == nil || res.StatusCode < http.StatusBadRequest):
 		here(res.Header, req)
 		if d.Reason != policy.AllowedPublic {
 			private(res.Header)
@@ -39,6 +39,9 @@ func (t *Transport) answer(req, sent *http.Request, res *http.Response, d *crmga
 		}
 		res.Body = &counter{ReadCloser: res.Body, facts: &d.Facts}
 		return res
+	}
+	if !rewrites(p) { // nobody asked the CRM for what can be rewritten
+		res.Header.Del("Content-Range")
 	}
 	out := t.rewrite(req, sent, res, d, p)
 	if req.Method == http.MethodHead {

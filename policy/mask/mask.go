@@ -37,6 +37,7 @@ const (
 	round
 	bucket
 	token
+	unless
 )
 
 // kinds maps the names that policies write to the functions.
@@ -51,14 +52,15 @@ type Func struct {
 	Name string // function name as policies write it: full, phone, email, keep_last, ...
 
 	kind   kind
-	keep   int     // characters or digits shown
-	month  bool    // date: the month is shown as well as the year
-	bare   bool    // email: the domain is hidden too
-	text   string  // full: the text shown instead
-	odd    bool    // text is more than printable ASCII without quote and backslash
-	step   float64 // round, bucket
-	key    []byte  // token
-	domain string  // token
+	keep   int               // characters or digits shown
+	month  bool              // date: the month is shown as well as the year
+	bare   bool              // email: the domain is hidden too
+	text   string            // full: the text shown instead
+	odd    bool              // text is more than printable ASCII without quote and backslash
+	step   float64           // round, bucket
+	key    []byte            // token
+	domain string            // token
+	shown  func([]byte) bool // unless
 }
 
 // Null reports whether masked text becomes JSON null rather than other text.
@@ -107,6 +109,10 @@ func (f *Func) AppendBytes(dst, s []byte) []byte {
 		out, ok = f.appendAmount(dst, s)
 	case token:
 		return f.appendToken(dst, s)
+	case unless:
+		if f.shown(s) {
+			return append(dst, s...)
+		}
 	}
 	if ok {
 		return out
@@ -121,6 +127,9 @@ func (f *Func) Number(raw []byte) []byte { return f.AppendNumber(nil, raw) }
 // literal: a rounded number where the function rounds, null everywhere else. A
 // number that became text would break clients that expect a number.
 func (f *Func) AppendNumber(dst, raw []byte) []byte {
+	if f != nil && f.kind == unless && f.shown(raw) {
+		return append(dst, raw...)
+	}
 	if f != nil && (f.kind == round || f.kind == bucket) {
 		if out, ok := f.appendNumber(dst, string(raw)); ok {
 			return out

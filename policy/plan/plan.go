@@ -243,5 +243,5 @@ type Plan struct {
 	Links    bool       // some node is a Link
 	Twice    bool       // some rows have a Via: the records they lead to must be looked up before the answer is read
 	MaxRows  int        // records let through per set; 0 for no cap
-	Problem  *Plan      // how an answer that is an error is read: no tree, texts searched; nil with Pass
+	Problem  *Plan      // how an answer that is an error is read: no tree, texts searched or left out; with Pass it may be nil, and errors pass too
 }

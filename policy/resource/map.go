@@ -185,6 +185,7 @@ type ErrorShape struct {
 	ContentType string            // of Body, default application/json
 	Body        string            // what the gate answers in this shape: {type}, {message} and {status} are filled in as JSON text
 	Types       map[string]string // the CRM's kind of error by HTTP status ("404") or "default"
+	Words       []string          // of which messages are made, besides the map's own names and those every API uses
 }
 
 // Render returns an answer of the CRM's own error shape for a status and a

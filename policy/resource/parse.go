@@ -254,6 +254,7 @@ func (d *decoder) errorShape(n *yaml.Node) *ErrorShape {
 		"message":      d.setPointer(&s.MessageAt, "message"),
 		"content_type": d.setName(&s.ContentType, "content_type"),
 		"body":         d.setName(&s.Body, "body"),
+		"words":        d.setTexts(&s.Words, "words"),
 		"types": func(n *yaml.Node) {
 			s.Types = map[string]string{}
 			d.table(n, "types", func(k, v *yaml.Node) {
