@@ -227,7 +227,7 @@ func (s *Set) decide(r *rights, p *Principal, op *resource.Operation) verdict {
 	exact := wait.exact
 	switch {
 	case wait.ok():
-	case len(wait.writes) == 0 || !existing(op):
+	case len(wait.writes) == 0 || !existing(op, s.crm.Entities[op.Entity]):
 		return wait
 	default:
 		wait.needs = []need{{rights: r, op: op, entity: s.crm.Entities[op.Entity], ids: distinct(op.Records), writes: wait.writes, unless: wait}}

@@ -51,7 +51,7 @@ const maxReads = 16
 
 // existing says whether the records of an operation can be read before it: they are
 // named by id, there is one way to find them, and it makes no new ones.
-func existing(op *resource.Operation) bool {
+func existing(op *resource.Operation, e *resource.Entity) bool {
 	switch op.Action {
 	case resource.Edit, resource.Delete, resource.MarkComplete:
 	default:
@@ -61,8 +61,30 @@ func existing(op *resource.Operation) bool {
 		return false
 	}
 	return !slices.ContainsFunc(op.Fields, func(u resource.FieldUse) bool {
-		return u.Use != resource.Write && u.Use != resource.Select // a second way to find a record
+		if u.Use != resource.Write {
+			return u.Use != resource.Select // a second way to find a record
+		}
+		return isID(e, &u) && !same(u.Given.Value(), op.Records)
 	})
+}
+
+// isID says whether what is written is the record's id. A CRM may go by it rather than
+// by the id that stands elsewhere in the request.
+func isID(e *resource.Entity, u *resource.FieldUse) bool {
+	if e == nil || u.Entity != "" && u.Entity != e.Name {
+		return false
+	}
+	names := []string{u.Name}
+	if f := e.Fields[u.Field]; f != nil {
+		names = append(names, f.Names...)
+	}
+	return slices.ContainsFunc(foldAll(names), func(name string) bool { return slices.Contains(foldAll(e.ID), name) })
+}
+
+// same says whether an id that is written is that of the one record, in the same
+// spelling: what another spelling means only the CRM knows.
+func same(id resource.Value, records []string) bool {
+	return id.Scalar() && !slices.ContainsFunc(records, func(other string) bool { return other != id.Text })
 }
 
 // rowNeeds says what must be known for a write under a row scope, after v refused
@@ -73,7 +95,7 @@ func (s *Set) rowNeeds(r *rights, op *resource.Operation, v verdict) []need {
 		er := r.merged.of(entity)
 		return &plan.Rows{Scope: er.rows, Where: er.where()}
 	}
-	if existing(op) {
+	if existing(op, s.crm.Entities[op.Entity]) {
 		return []need{{rights: r, op: op, entity: s.crm.Entities[op.Entity], ids: distinct(op.Records), rows: rows(op.Entity), unless: v}}
 	}
 	if op.Action != resource.Create || op.Route.Write == resource.Upsert || !op.Alone() || r.merged.of(op.Entity).rows == plan.None {

@@ -146,6 +146,7 @@ func TestPendingFailsClosed(t *testing.T) {
 		"a new activity":      {`POST /activities {"Lead":"7","Fields":{}}`, []map[string]resource.Value{lead("7", "u-ravi")}, nil, Allowed},
 		"on another's lead":   {`POST /activities {"Lead":"7","Fields":{}}`, []map[string]resource.Value{lead("7", "u-asha")}, nil, RowDenied},
 		"mine, and one that a CRM may tell from it": {`POST /bulk {"Ids":["a1","A-1"],"Fields":[{"Attribute":"FirstName","Value":"x"}]}`, []map[string]resource.Value{lead("a1", "u-ravi")}, nil, RowDenied},
+		"the same id twice":                         {`POST /leads/7 {"FirstName":"x","ProspectID":"7"}`, []map[string]resource.Value{lead("7", "u-ravi")}, nil, Allowed},
 		"deleting one's own":                        {`GET /delete/7`, []map[string]resource.Value{lead("7", "u-ravi")}, nil, Allowed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +174,11 @@ func TestPendingFailsClosed(t *testing.T) {
 		t.Errorf("settled without a read: %s", got.Reason)
 	}
 	// What cannot be read at all is refused at once.
-	for _, send := range []string{`POST /upsert [{"Attribute":"FirstName","Value":"x"}]`, `GET /tasks/7/complete`} {
+	for _, send := range []string{
+		`POST /upsert [{"Attribute":"FirstName","Value":"x"}]`, `GET /tasks/7/complete`,
+		`POST /leads/7 {"FirstName":"x","ProspectID":"8"}`, `POST /leads/7 {"FirstName":"x","prospect_id":8}`, `POST /leads/7 {"FirstName":"x","ProspectID":null}`,
+		`POST /leads/7 {"FirstName":"x","ProspectID":["7"]}`, `POST /bulk {"Ids":["7"],"Fields":[{"Attribute":"ProspectID","Value":"8"}]}`,
+	} {
 		d := s.Decide(as("sales_user"), ops(t, m, send), Env{})
 		if d.Allow || d.Pending != nil && len(d.Pending.Reads()) > 0 {
 			t.Errorf("%s: %v", send, d.Reason)
