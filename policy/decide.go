@@ -233,7 +233,7 @@ func (s *Set) decide(r *rights, p *Principal, op *resource.Operation) verdict {
 		wait.needs = []need{{rights: r, op: op, entity: s.crm.Entities[op.Entity], ids: distinct(op.Records), writes: wait.writes, unless: wait}}
 	}
 	if op.Entity != "" && op.Action != "" && op.Kind != resource.WhoAmI {
-		if err := r.rowWrite(op); err != nil {
+		if err := r.rowWrite(op, s.crm.Entities[op.Entity]); err != nil {
 			v := deny(RowDenied, "%s: %v", op.ID, err)
 			if v.needs = s.rowNeeds(r, op, v); len(v.needs) == 0 {
 				return v

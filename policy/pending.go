@@ -35,6 +35,7 @@ type need struct {
 	rows   *plan.Rows // nil: whoever's they are
 	viewer *plan.Viewer
 	writes []*resource.FieldUse // fields whose present value counts
+	hung   *resource.Entity     // the records are those that the written ones of this entity are to hang on; nil for written ones
 	unless verdict              // what is decided unless all is well
 }
 
@@ -64,13 +65,21 @@ func existing(op *resource.Operation, e *resource.Entity) bool {
 		if u.Use != resource.Write {
 			return u.Use != resource.Select // a second way to find a record
 		}
-		return isID(e, &u) && !same(u.Given.Value(), op.Records)
+		return isNamed(e, &u, idNames(e)) && !same(u.Given.Value(), op.Records)
 	})
 }
 
-// isID says whether what is written is the record's id. A CRM may go by it rather than
+// idNames are the names of a record's id. A CRM may go by one that is written rather than
 // by the id that stands elsewhere in the request.
-func isID(e *resource.Entity, u *resource.FieldUse) bool {
+func idNames(e *resource.Entity) []string {
+	if e == nil {
+		return nil
+	}
+	return e.ID
+}
+
+// isNamed says whether what is written is what one of these names means in the entity.
+func isNamed(e *resource.Entity, u *resource.FieldUse, want []string) bool {
 	if e == nil || u.Entity != "" && u.Entity != e.Name {
 		return false
 	}
@@ -78,7 +87,7 @@ func isID(e *resource.Entity, u *resource.FieldUse) bool {
 	if f := e.Fields[u.Field]; f != nil {
 		names = append(names, f.Names...)
 	}
-	return slices.ContainsFunc(foldAll(names), func(name string) bool { return slices.Contains(foldAll(e.ID), name) })
+	return slices.ContainsFunc(foldAll(names), func(name string) bool { return slices.Contains(foldAll(want), name) })
 }
 
 // same says whether an id that is written is that of the one record, in the same
@@ -95,14 +104,28 @@ func (s *Set) rowNeeds(r *rights, op *resource.Operation, v verdict) []need {
 		er := r.merged.of(entity)
 		return &plan.Rows{Scope: er.rows, Where: er.where()}
 	}
-	if existing(op, s.crm.Entities[op.Entity]) {
-		return []need{{rights: r, op: op, entity: s.crm.Entities[op.Entity], ids: distinct(op.Records), rows: rows(op.Entity), unless: v}}
+	if e := s.crm.Entities[op.Entity]; existing(op, e) {
+		out := []need{{rights: r, op: op, entity: e, ids: distinct(op.Records), rows: rows(op.Entity), unless: v}}
+		hung, clear := r.hangOn(op, e)
+		for _, parent := range hung {
+			if n := rows(parent.Entity); s.crm.Entities[parent.Entity] != nil && (n.Scope != plan.All || n.Where != nil) && hangs(e, parent.Entity) {
+				out = append(out, need{rights: r, op: op, entity: s.crm.Entities[parent.Entity], ids: []string{parent.ID}, rows: n, hung: e, unless: v})
+			}
+		}
+		if !clear {
+			return nil
+		}
+		return out
 	}
 	if op.Action != resource.Create || op.Route.Write == resource.Upsert || !op.Alone() || r.merged.of(op.Entity).rows == plan.None {
 		return nil
 	}
 	var out []need
-	for _, parent := range op.Parents {
+	hung, clear := r.hangOn(op, s.crm.Entities[op.Entity])
+	if !clear || findsFirst(op) {
+		return nil
+	}
+	for _, parent := range hung {
 		e := s.crm.Entities[parent.Entity]
 		if er := r.merged.of(parent.Entity); er.rows == plan.All && er.where() == nil {
 			continue
@@ -113,6 +136,22 @@ func (s *Set) rowNeeds(r *rights, op *resource.Operation, v verdict) []need {
 		out = append(out, need{rights: r, op: op, entity: e, ids: []string{parent.ID}, rows: rows(parent.Entity), unless: v})
 	}
 	return out
+}
+
+// hangs says whether records of an entity belong to whom those of another belong to.
+func hangs(e *resource.Entity, parent string) bool {
+	return e != nil && slices.ContainsFunc(e.OwnerVia, func(v *resource.OwnerVia) bool { return v.Entity == parent })
+}
+
+// moves says whether a written record does not hang yet on what n is about.
+func (p *Pending) moves(n *need) bool {
+	return slices.ContainsFunc(n.op.Records, func(id string) bool {
+		rec := p.record(n.hung, id)
+		return rec != nil && !slices.ContainsFunc(n.hung.OwnerVia, func(via *resource.OwnerVia) bool {
+			v := rec.Get(via.At)
+			return via.Entity == n.entity.Name && v.Scalar() && v.Text == n.ids[0]
+		})
+	})
 }
 
 func distinct(ids []string) []string {
@@ -139,6 +178,9 @@ func (p *Pending) Reads() []*resource.Reading {
 	var out []*resource.Reading
 	for i := range p.needs {
 		n := &p.needs[i]
+		if n.hung != nil && !p.moves(n) {
+			continue
+		}
 		out = p.missing(out, n.op, n.entity, n.ids, wireNames(n.writes, n.rows))
 		if n.rows == nil {
 			continue
@@ -222,6 +264,9 @@ func (p *Pending) Settle() Settled {
 		n := &p.needs[i]
 		if p.cause != nil {
 			return refused(n, p.cause.Error())
+		}
+		if n.hung != nil && !p.moves(n) {
+			continue
 		}
 		for _, id := range n.ids {
 			rec := p.record(n.entity, id)

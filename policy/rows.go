@@ -169,7 +169,7 @@ func (e *entityRestriction) rowsWord() string {
 
 // rowWrite judges writes under a row scope. Whose record it is can only be known
 // by reading it first: see Pending.
-func (r *rights) rowWrite(op *resource.Operation) error {
+func (r *rights) rowWrite(op *resource.Operation, e *resource.Entity) error {
 	switch op.Action {
 	case resource.View, resource.Export:
 		return nil
@@ -177,7 +177,14 @@ func (r *rights) rowWrite(op *resource.Operation) error {
 		if scope := r.merged.of(op.Entity).rows; scope == plan.None {
 			return fmt.Errorf("no record of %s may be touched", op.Entity)
 		}
-		for _, parent := range op.Parents {
+		if er := r.merged.of(op.Entity); (er.rows != plan.All || len(er.conds) > 0) && findsFirst(op) {
+			return fmt.Errorf("the new %s may be one that is found, and whether that is one of the %s records cannot be known from the request", op.Entity, er.rowsWord())
+		}
+		hung, clear := r.hangOn(op, e)
+		if !clear {
+			return fmt.Errorf("what the new %s hangs on cannot be read", op.Entity)
+		}
+		for _, parent := range hung {
 			if er := r.merged.of(parent.Entity); er.rows != plan.All || len(er.conds) > 0 {
 				return fmt.Errorf("the new %s hangs on a %s, and whether that is one of the %s records cannot be known from the request", op.Entity, parent.Entity, er.rowsWord())
 			}
@@ -188,6 +195,37 @@ func (r *rights) rowWrite(op *resource.Operation) error {
 		return fmt.Errorf("whether the %s is one of the %s records cannot be known from the request", op.Entity, er.rowsWord())
 	}
 	return nil
+}
+
+// hangOn are the records that those of an operation hang on or are made to: the ones the
+// map reads as such, and those that are written into a field by which records belong to
+// somebody. What cannot be read is not clear; of entities all of whose records may be
+// seen nothing is asked.
+func (r *rights) hangOn(op *resource.Operation, e *resource.Entity) (refs []resource.Ref, clear bool) {
+	refs, clear = slices.Clone(op.Parents), true
+	for i := range op.Fields {
+		u := &op.Fields[i]
+		if e == nil || u.Use != resource.Write || u.Entity != "" && u.Entity != e.Name {
+			continue
+		}
+		for _, via := range e.OwnerVia {
+			if er := r.merged.of(via.Entity); er.rows == plan.All && len(er.conds) == 0 || !isNamed(e, u, []string{via.At}) {
+				continue
+			}
+			v := u.Given.Value()
+			if v.Scalar() && !v.Empty() {
+				refs = append(refs, resource.Ref{Entity: via.Entity, ID: v.Text})
+			}
+			clear = clear && u.Given != nil && (v.Scalar() || v.Empty())
+		}
+	}
+	return refs, clear
+}
+
+// findsFirst says whether the CRM looks for a record before it makes one, and takes
+// what it finds.
+func findsFirst(op *resource.Operation) bool {
+	return slices.ContainsFunc(op.Fields, func(u resource.FieldUse) bool { return u.Use == resource.Lookup })
 }
 
 // inject pushes a row scope down into the CRM's own query where the map says how.

@@ -186,6 +186,64 @@ func TestPendingFailsClosed(t *testing.T) {
 	}
 }
 
+// What is made to hang on a record belongs to whom that belongs to, so that it must be
+// one that is seen: for new records and for those that are moved, however that is said.
+func TestHangingOnOthersRecords(t *testing.T) {
+	m := smallMap(t)
+	s := compileSrc(t, m, "version: 1\n")
+	text := func(v string) resource.Value { return resource.Value{Kind: '"', Text: v} }
+	there := map[string]map[string]resource.Value{
+		"c1": {"CallID": text("c1"), "OwnerId": text("u-ravi"), "LeadID": text("7")},
+		"c2": {"CallID": text("c2"), "OwnerId": text("u-ravi"), "LeadID": text("8")},
+		"7":  {"ProspectID": text("7"), "OwnerId": text("u-ravi")},
+		"8":  {"ProspectID": text("8"), "OwnerId": text("u-asha")},
+		"9":  {"ProspectID": text("9"), "OwnerId": text("u-ravi")},
+	}
+	for send, want := range map[string]Reason{
+		`POST /calls {"Topic":"x","LeadID":"7"}`:                  Allowed,
+		`POST /calls {"Topic":"x","LeadID":"8"}`:                  RowDenied,
+		`POST /calls {"Topic":"x","lead_id":8}`:                   RowDenied,
+		`POST /calls {"Topic":"x","ProspectID":"8"}`:              RowDenied,
+		`POST /calls {"Topic":"x","LeadID":"7","ProspectID":"8"}`: RowDenied,
+		`POST /calls {"Topic":"x","LeadID":["8"]}`:                RowDenied,
+		`POST /calls {"Topic":"x"}`:                               Allowed,
+		`POST /calls {"Topic":"x","LeadID":null}`:                 Allowed,
+		`POST /calls/c1 {"Lead":"7","Fields":{"Topic":"x"}}`:      Allowed,
+		`POST /calls/c1 {"Lead":"9","Fields":{"Topic":"x"}}`:      Allowed,
+		`POST /calls/c1 {"Lead":"8","Fields":{"Topic":"x"}}`:      RowDenied,
+		`POST /calls/c1 {"Lead":"10","Fields":{"Topic":"x"}}`:     RowDenied,
+		`POST /calls/c2 {"Lead":"8","Fields":{"Topic":"x"}}`:      Allowed, // it hangs there already
+		`POST /calls/c1 {"Fields":{"LeadID":"8"}}`:                RowDenied,
+		`POST /calls/c1 {"Fields":{"LeadID":{"id":"8"}}}`:         RowDenied,
+		`POST /calls/c1 {"Fields":{"Topic":"x"}}`:                 Allowed,
+		`POST /calls/of {"Phone":"+919876543210","Fields":{}}`:    RowDenied,
+		`POST /calls/of {"Fields":{"Topic":"x"}}`:                 Allowed,
+	} {
+		d := s.Decide(as("sales_user"), ops(t, m, send), Env{})
+		got := d.Reason
+		if d.Pending != nil {
+			for reads := d.Pending.Reads(); len(reads) > 0; reads = d.Pending.Reads() {
+				for _, rd := range reads {
+					var found []*resource.Record
+					for _, id := range rd.IDs {
+						if there[id] != nil {
+							found = append(found, resource.NewRecord(rd.Entity, there[id]))
+						}
+					}
+					d.Pending.Answer(rd, found, nil)
+				}
+			}
+			got = d.Pending.Settle().Reason
+		}
+		if got != want {
+			t.Errorf("%s: %s (%s), want %s", send, got, d.Detail, want)
+		}
+		if d := s.Decide(as("sales_manager"), ops(t, m, send), Env{}); !d.Allow {
+			t.Errorf("%s by somebody who sees all records: %s (%s)", send, d.Reason, d.Detail)
+		}
+	}
+}
+
 // A masked field may be looked up by its whole value and in no other way.
 func TestExactLookup(t *testing.T) {
 	b := strings.Replace(smallMapText(t), "{body: /LookupName, as: name, use: filter}", "{body: /LookupName, as: name, use: filter, op: /Op, value_at: /LookupValue}", 1)
