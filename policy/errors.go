@@ -52,6 +52,9 @@ func (t *tree) says(resp *resource.Response, op *resource.Operation) bool {
 // around treats what stands around the records of a success.
 func (t *tree) around(p *plan.Plan, resp *resource.Response, op *resource.Operation) {
 	p.Fallback = searchedAround(p.Fallback, t.set.crm.Entities[op.Entity], t.set)
+	if t.limited {
+		t.set.uncounted(p.Fallback)
+	}
 	shape := errorsOf(t.set, resp)
 	if shape == nil || resp.Format != resource.FormatJSON && resp.Format != resource.FormatNone || !withinSuccess(shape) {
 		return
@@ -102,6 +105,23 @@ func searchedAround(of *plan.Entity, e *resource.Entity, s *Set) *plan.Entity {
 		}
 	}
 	return out
+}
+
+// counted are names of what counts records or pages of them, folded.
+var counted = strings.Fields(`count counts total totals hits
+totalcount totalcounts counttotal totalrecords totalrecordcount totalrecordscount recordcount recordscount recordstotal recordsfiltered
+totalrows rowcount rowscount rowstotal numrows totalitems itemcount itemscount itemstotal totalresults resultcount resultscount numresults
+totalelements totalhits totalmatches totalsize totalfound numfound nbhits totalnumber totalentries entrycount totalobjects objectcount
+totalpages pagecount pagescount pagestotal numpages nbpages pages lastpage numberofrecords numberofpages numberofitems numberofrows
+numberofresults @odata.count odata.count $count`)
+
+// uncounted masks what counts records where some are left out and the map says nothing
+// of a total there: what is wrong would tell how many there are.
+func (s *Set) uncounted(around *plan.Entity) {
+	tr := &plan.Treatment{Field: "total", Effect: plan.Mask, Mask: s.masks[""]}
+	for _, name := range counted {
+		around.Fields[name] = stricter(around.Fields[name], tr)
+	}
 }
 
 // reduced is how an answer that is an error is read for somebody who does not see all
@@ -202,13 +222,13 @@ type words map[string]struct{}
 
 // usual are words with which APIs say no. There are none among them that a person or
 // a place is called by as well, such as will and may, and no state of a record.
-const usual = `a about above after again all allowed already also an and any are argument arguments as at attribute
-attributes bad be because been before below between body both but by call can cannot character characters code column
-columns contain contains could date did differ different digits do does duplicate each either empty entity entry error
+const usual = `a about above after again all allowed already also an and any are argument arguments as ascending at attribute
+attributes bad be because been before below between body both but by call calls can cannot character characters code column
+columns comma condition conditions contain contains could date descending did differ different digits do does duplicate each either empty entity entry error
 errors exceed exceeded exceeds exception exist existing exists expected fail failed field fields following for format found from get given
 greater has have id ids if in incorrect input integer internal invalid is it its item items json key least length less
-limit list long malformed mandatory many match matches maximum message minimum missing more most must name named names
-neither no non none nor not null number numbers object of on one only operation operator or other out parameter parameters
+limit list long malformed mandatory many match matches maximum message minimum missing more most must name named names needs
+neither no non none nor not null number numbers object occurred of on one only operation operator or other out parameter parameters
 parse pattern permission permitted please post provide provided put query range read reached record records refused reached
 request required result retry row rows same search seconds sent server set short should size some specified
 start starts string such supported system take takes text than that the their them then there these they this those times to too
