@@ -177,6 +177,13 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 		d.Facts.Dropped = 1
 		return notVisible(req, p, d)
 	}
+	if p.Format == plan.NoBody && res.StatusCode < http.StatusMultipleChoices {
+		// What was asked for is done, and the map says that nothing is said of it.
+		d.Facts.Detail = "the answer has a body, which the map does not declare and nobody can read: it was left out"
+		uncount(out.Header, p, d)
+		out.Body, out.ContentLength = http.NoBody, 0
+		return out
+	}
 	return t.unreadable(req, res, d, policy.UpstreamShape, err)
 }
 
