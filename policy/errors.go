@@ -132,7 +132,7 @@ func (s *Set) reduced(of *plan.Plan, shape *resource.ErrorShape) *plan.Plan {
 		format = plan.XML
 	}
 	nothing := hideAll("")
-	p := &plan.Plan{ID: of.ID, Format: format, Prefix: of.Prefix, Root: &plan.Node{Entity: nothing}, Fallback: nothing, Few: of.Few, Total: of.Total}
+	p := &plan.Plan{ID: of.ID, Format: format, Prefix: of.Prefix, Root: &plan.Node{Entity: nothing}, Fallback: nothing, Few: of.Few, Total: of.Total, Spare: true}
 	if shape == nil {
 		return p
 	}

@@ -253,6 +253,24 @@ func matchesTag(values []string, tag string) bool {
 	return false
 }
 
+// errorHeaders are headers of errors that say nothing of records, besides those with a fate.
+var errorHeaders = map[string]bool{
+	"Allow": true, "Www-Authenticate": true, "Retry-After": true, "Content-Language": true, "Content-Security-Policy": true,
+	"Referrer-Policy": true, "Permissions-Policy": true, "X-Xss-Protection": true, "X-Correlation-Id": true, "X-Trace-Id": true,
+}
+
+// spare removes from the header of an error whatever nobody knows: words about somebody's
+// record look like any others (leak L66).
+func spare(h http.Header) {
+	for name := range h {
+		known := fates[name] != unknown || errorHeaders[name] || strings.HasPrefix(name, "Access-Control-") ||
+			strings.HasPrefix(name, "Ratelimit") || strings.HasPrefix(name, "X-Ratelimit") || strings.HasPrefix(name, "Cross-Origin-")
+		if !known || name == "Location" || name == "Link" {
+			delete(h, name)
+		}
+	}
+}
+
 // notModified is our own answer to a condition on our own tag.
 func notModified(req *http.Request, h http.Header) *http.Response {
 	out := http.Header{}

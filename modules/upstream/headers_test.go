@@ -157,3 +157,14 @@ func TestMatchesTag(t *testing.T) {
 		}
 	}
 }
+
+// TestSpareHeaders: of an error that is reduced, only headers that say nothing of records go out.
+func TestSpareHeaders(t *testing.T) {
+	h := http.Header{"Content-Type": {"application/json"}, "Retry-After": {"5"}, "X-Ratelimit-Limit": {"9"}, "Access-Control-Allow-Origin": {"*"}, "X-Lead": {"Uma"}, "Warning": {"Uma"}, "Location": {"/uma"}, "X-Request-Id": {"1"}}
+	spare(h)
+	for name, want := range map[string]bool{"Content-Type": true, "Retry-After": true, "X-Ratelimit-Limit": true, "Access-Control-Allow-Origin": true, "X-Request-Id": true, "X-Lead": false, "Warning": false, "Location": false} {
+		if _, there := h[name]; there != want {
+			t.Errorf("%s is there: %v", name, there)
+		}
+	}
+}

@@ -75,6 +75,9 @@ func (t *Transport) rewrite(req, sent *http.Request, res *http.Response, d *crmg
 	}
 	if res.StatusCode >= http.StatusBadRequest && p.Problem != nil {
 		p = p.Problem // records are not what an error holds; values echoed in its texts are
+		if p.Spare {
+			spare(out.Header)
+		}
 	}
 	tag := t.app.EntityTag(res.Header.Get("Etag"), p, d.ViewerKey)
 	if tag != "" && res.StatusCode == http.StatusOK && !p.Twice { // its rows may change while it does not

@@ -243,5 +243,6 @@ type Plan struct {
 	Links    bool       // some node is a Link
 	Twice    bool       // some rows have a Via: the records they lead to must be looked up before the answer is read
 	MaxRows  int        // records let through per set; 0 for no cap
+	Spare    bool       // of an error: headers that nobody knows may tell of records too, and go
 	Problem  *Plan      // how an answer that is an error is read: no tree, texts searched or left out; with Pass it may be nil, and errors pass too
 }

@@ -221,6 +221,9 @@ func (m *Masker) fields(a *answer, length int) {
 	} else if v := a.header["Content-Type"]; len(v) == 1 && isJSON(v[0]) {
 		clean = http.Header{"Content-Type": v}
 	}
+	if p := m.plan.Problem; p != nil && p.Spare && a.status >= http.StatusBadRequest {
+		clean = http.Header{"Content-Type": clean["Content-Type"]} // others may tell of records too
+	}
 	written := map[string]bool{}
 	for _, f := range a.fields {
 		switch {
