@@ -71,8 +71,8 @@ func (a *App) LockHolds(l *session.Lock) bool {
 }
 
 // Attach registers a live connection; see session.Manager.Attach.
-func (a *App) Attach(d *Decision, ip netip.Addr, cancel func(reason string)) (detach func()) {
-	return a.Sessions().Attach(a.facts(d.Principal, d.Session, ip), cancel)
+func (a *App) Attach(d *Decision, ip netip.Addr, endless bool, cancel func(reason string)) (detach func()) {
+	return a.Sessions().Attach(a.facts(d.Principal, d.Session, ip), endless, cancel)
 }
 
 // PolicyEnv is what the policy may know beside principal and operation.

@@ -237,7 +237,7 @@ func (a *App) swapped(c *compiled) {
 	good("policy")
 	a.recordRevision(context.Background())
 	if rt := a.runtime.Load(); rt != nil {
-		rt.sessions.CloseLive("the policy changed")
+		rt.sessions.CloseEndless("the policy changed")
 	}
 	a.logger.Info("policy replaced", zap.String("digest", c.set.Digest()))
 }
@@ -266,7 +266,7 @@ func (a *App) handOver() {
 		next.prior.CompareAndSwap(a, nil)
 	}
 	if a.Superseded(a.snapshot.Load()) {
-		rt.sessions.CloseLive("the policy changed")
+		rt.sessions.CloseEndless("the policy changed")
 	}
 }
 

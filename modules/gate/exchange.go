@@ -123,7 +123,7 @@ func (x *exchange) attach() *http.Request {
 		return r
 	}
 	if op := x.d.Operation(); op == nil || op.Kind == resource.Socket || op.Kind == resource.Stream {
-		x.detach = x.watch()
+		x.detach = x.watch(true)
 		if x.app.Superseded(x.snap) { // since it was decided: whoever ended the others did not see this one
 			x.cancel(liveEnded("the policy changed"))
 		}
@@ -134,8 +134,8 @@ func (x *exchange) attach() *http.Request {
 }
 
 // watch makes the exchange a live connection.
-func (x *exchange) watch() (detach func()) {
-	return x.app.Attach(x.d, x.ip, func(reason string) { x.cancel(liveEnded(reason)) })
+func (x *exchange) watch(endless bool) (detach func()) {
+	return x.app.Attach(x.d, x.ip, endless, func(reason string) { x.cancel(liveEnded(reason)) })
 }
 
 // release undoes attach.

@@ -35,7 +35,7 @@ type shard struct {
 }
 
 // underWay are the requests of this process that were forwarded and are not over.
-var underWay = pending{watch: (*exchange).watch}
+var underWay = pending{watch: func(x *exchange) func() { return x.watch(false) }}
 
 // add makes x a live connection once it is older than soon.
 func (p *pending) add(x *exchange) {

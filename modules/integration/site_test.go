@@ -120,6 +120,11 @@ type setup struct {
 
 const rolesOnly = "version: 1\naccount: acme\n"
 
+// policyFile is where the policy is, once file was called.
+func (s *setup) policyFile() string {
+	return filepath.Join(filepath.Dir(s.data), filepath.Base(s.data)+"-policy.yaml")
+}
+
 // file writes the Caddyfile and returns its path, the gateway's port and the
 // admin address.
 func (s *setup) file(t testing.TB) (file, port, admin string) {
@@ -131,7 +136,7 @@ func (s *setup) file(t testing.TB) (file, port, admin string) {
 		s.policy = rolesOnly
 	}
 	dir := filepath.Dir(s.data)
-	policy := filepath.Join(dir, filepath.Base(s.data)+"-policy.yaml")
+	policy := s.policyFile()
 	write(t, policy, s.policy)
 	_, port, _ = net.SplitHostPort(freeAddr(t))
 	admin = freeAddr(t)

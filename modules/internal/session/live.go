@@ -15,10 +15,11 @@ import (
 
 // conn is one live connection.
 type conn struct {
-	facts  Facts
-	since  time.Time
-	cancel func(reason string)
-	over   atomic.Bool
+	facts   Facts
+	since   time.Time
+	endless bool
+	cancel  func(reason string)
+	over    atomic.Bool
 }
 
 // cut tells the connection's owner, once.
@@ -35,16 +36,16 @@ type registry struct {
 	bySession map[string]map[*conn]struct{}
 }
 
-// Attach registers a WebSocket, a stream or a download that lasts, with the facts
-// it was allowed for. When its session ends, expires, idles out or is rotated
+// Attach registers a WebSocket, a stream or a request that lasts, with the facts
+// it was allowed for; endless are the first two, see CloseEndless. When its session ends, expires, idles out or is rotated
 // away, or when a lock matches, cancel is called with a reason: once, on a
 // goroutine of its own, within one second. A session that is over already is
 // told at once. detach is to be called when the connection has ended by itself;
 // cancel is not called after it.
 //
 // A connection without a session id is cut by locks alone.
-func (m *Manager) Attach(f Facts, cancel func(reason string)) (detach func()) {
-	c := &conn{facts: f, since: m.clk.Now(), cancel: cancel}
+func (m *Manager) Attach(f Facts, endless bool, cancel func(reason string)) (detach func()) {
+	c := &conn{facts: f, since: m.clk.Now(), endless: endless, cancel: cancel}
 	if i, ok := parseID(f.SessionID); ok {
 		if e := m.view.get(i); e != nil {
 			c.since = e.sess.Load().Created // locks are held against the session
@@ -220,10 +221,14 @@ func (m *Manager) revalidate(ctx context.Context, cs []*conn) error {
 	return nil
 }
 
-// CloseLive cuts every live connection of this gateway: what they carry was
-// decided by rules that no longer hold.
-func (m *Manager) CloseLive(reason string) {
+// CloseEndless cuts the sockets and streams of this gateway: what they carry was
+// decided by rules that no longer hold, and they would go on for as long as they like.
+// Other requests end by themselves, as they were decided; a write that is cut may have
+// been made.
+func (m *Manager) CloseEndless(reason string) {
 	for _, c := range m.live.all() {
-		c.cut(reason)
+		if c.endless {
+			c.cut(reason)
+		}
 	}
 }

@@ -70,10 +70,10 @@ func TestLiveConnectionsEnd(t *testing.T) {
 			_, s := signIn(t, m, ada)
 			_, other := signIn(t, m, SignIn{PersonID: "p9", Until: start.Add(99 * time.Hour)})
 			var h, detached, stays hook
-			m.Attach(s.Facts(), h.cancel)
-			m.Attach(s.Facts(), detached.cancel)()
+			m.Attach(s.Facts(), false, h.cancel)
+			m.Attach(s.Facts(), false, detached.cancel)()
 			if c.want == ReasonLocked || c.want == ReasonSignedOut {
-				m.Attach(other.Facts(), stays.cancel)
+				m.Attach(other.Facts(), false, stays.cancel)
 			}
 			if h.got() != "[]" {
 				t.Fatalf("a good connection was cut at once: %s", h.got())
@@ -103,8 +103,8 @@ func TestAttachToADeadSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	var h, junk hook
-	m.Attach(s.Facts(), h.cancel)
-	m.Attach(Facts{SessionID: "junk"}, junk.cancel)
+	m.Attach(s.Facts(), false, h.cancel)
+	m.Attach(Facts{SessionID: "junk"}, false, junk.cancel)
 	if n := len(m.live.all()); n != 0 {
 		t.Errorf("%d connections of dead sessions run until somebody looks", n)
 	}
@@ -115,8 +115,8 @@ func TestConnectionWithoutSession(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.gateway()
 	var h, other hook
-	m.Attach(Facts{Key: "k1", PersonID: "p1"}, h.cancel)
-	m.Attach(Facts{Key: "k2", PersonID: "p2"}, other.cancel)
+	m.Attach(Facts{Key: "k1", PersonID: "p1"}, false, h.cancel)
+	m.Attach(Facts{Key: "k2", PersonID: "p2"}, false, other.cancel)
 	m.tendLive(t.Context())
 	now := w.clk.Now()
 	mustLock(t, m, Lock{Target: Target{ByKey, "k1"}, At: now, Until: now})
@@ -138,7 +138,7 @@ func TestManyLiveConnections(t *testing.T) {
 		_, s := signIn(t, one, SignIn{PersonID: fmt.Sprint("p", p), Role: role})
 		wg.Go(func() {
 			for i := range each {
-				detach := two.Attach(Facts{PersonID: s.PersonID, Role: role}, func(string) { cut[p%2].Add(1) })
+				detach := two.Attach(Facts{PersonID: s.PersonID, Role: role}, false, func(string) { cut[p%2].Add(1) })
 				if i == 0 {
 					detach()
 				}
@@ -162,12 +162,28 @@ func TestAttachRace(t *testing.T) {
 		var hooks [8]hook
 		var wg sync.WaitGroup
 		for i := range hooks {
-			wg.Go(func() { m.Attach(s.Facts(), hooks[i].cancel) })
+			wg.Go(func() { m.Attach(s.Facts(), false, hooks[i].cancel) })
 		}
 		wg.Go(func() { _ = m.End(t.Context(), s.ID, ReasonSignedOut) })
 		wg.Wait()
 		for i := range hooks {
 			soon(t, "a connection made while its session ended to be cut", func() bool { return hooks[i].got() != "[]" })
 		}
+	}
+}
+
+// TestCloseEndless: when the rules change, what would go on by the old ones for ever is cut; a
+// request that is being answered is not, since what it does may be done already.
+func TestCloseEndless(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.gateway()
+	_, s := signIn(t, m, ada)
+	var stream, request hook
+	m.Attach(s.Facts(), true, stream.cancel)
+	m.Attach(s.Facts(), false, request.cancel)
+	m.CloseEndless("the policy changed")
+	soon(t, "the stream to be cut", func() bool { return stream.got() == "[the policy changed]" })
+	if m.tendLive(t.Context()); request.got() != "[]" || m.Live() != 2 {
+		t.Errorf("a request was cut: %s", request.got())
 	}
 }

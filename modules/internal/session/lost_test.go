@@ -58,7 +58,7 @@ func TestResyncFindsWhatWasMissed(t *testing.T) {
 	stays, _ := signIn(t, m, bob)
 	lock := mustLock(t, m, Lock{Target: Target{ByUser, "p7"}})
 	var h hook
-	m.Attach(s.Facts(), h.cancel)
+	m.Attach(s.Facts(), false, h.cancel)
 	soon(t, "the other gateway to know", func() bool { return len(other.Locks()) == 1 && len(other.All(0)) == 2 })
 	l.deaf.Store(true) // nobody tells the manager that it is deaf
 	if err := other.End(t.Context(), s.ID, ReasonSignedOut); err != nil {
@@ -85,7 +85,7 @@ func TestBestEffort(t *testing.T) {
 	m, l := w.gateway(func(o *Options) { o.BestEffort = true })
 	token, s := signIn(t, m, ada)
 	var h hook
-	m.Attach(s.Facts(), h.cancel)
+	m.Attach(s.Facts(), false, h.cancel)
 	l.say(state.Lost)
 	l.away.Store(true)
 	w.clk.Advance(bestEffortFor)
@@ -105,7 +105,7 @@ func TestStrictCutsLiveConnectionsNobodyCanVouchFor(t *testing.T) {
 	m, l := w.gateway()
 	_, s := signIn(t, m, ada)
 	var h hook
-	m.Attach(s.Facts(), h.cancel)
+	m.Attach(s.Facts(), false, h.cancel)
 	l.say(state.Lost)
 	m.tendLive(t.Context())
 	time.Sleep(5 * time.Millisecond)

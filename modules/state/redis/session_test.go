@@ -51,7 +51,7 @@ func TestGatewaysShareSessions(t *testing.T) {
 		}
 	}
 	cut := make(chan string, 1)
-	two.Attach(s.Facts(), func(reason string) { cut <- reason })
+	two.Attach(s.Facts(), false, func(reason string) { cut <- reason })
 	began := time.Now()
 	if _, err := one.Lock(t.Context(), session.Lock{Target: session.Target{Kind: session.ByUser, Value: "ada"}, Ends: true, Message: "call us"}); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestSessionsWhenRedisDies(t *testing.T) {
 	m := gateway(t, srv)
 	token, s := signIn(t, m, "ada")
 	cut := make(chan string, 1)
-	m.Attach(s.Facts(), func(reason string) { cut <- reason })
+	m.Attach(s.Facts(), false, func(reason string) { cut <- reason })
 	srv.kill()
 	within(t, time.Second, "requests to be refused when the store has died", func() bool {
 		_, err := m.Lookup(token)
