@@ -4,6 +4,9 @@
 package policy
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/crmgate/crmgate/policy/plan"
 	"github.com/crmgate/crmgate/policy/resource"
 )
@@ -16,17 +19,30 @@ func (t *tree) asides(resp *resource.Response) (links bool) {
 	if t.unseen() {
 		return false
 	}
-	for _, p := range resp.Cursors {
-		if n := t.aside(p.Steps); n != nil {
-			n.Cursor = true
-		}
-	}
-	for _, p := range resp.Links {
-		if n := t.aside(p.Steps); n != nil {
+	places := slices.Concat(resp.Links, resp.Cursors)
+	for _, p := range outermost(places) {
+		n := t.aside(places[p].Steps)
+		switch {
+		case n == nil:
+		case p < len(resp.Links):
 			n.Link, n.Cursor, links = true, false, true
+		default:
+			n.Cursor = !n.Link
 		}
 	}
 	return links
+}
+
+// outermost returns the indices of places, those of places before those of others within
+// them: what is a text in one answer and an object in the next can hold an address either
+// way.
+func outermost(places []resource.Pointer) []int {
+	out := make([]int, len(places))
+	for i := range out {
+		out[i] = i
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return cmp.Compare(len(places[a].Steps), len(places[b].Steps)) })
+	return out
 }
 
 // aside returns the node at steps, within records too; nil where something else stands.

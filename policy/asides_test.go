@@ -28,15 +28,15 @@ func decideOn(t *testing.T, response, role string) *plan.Plan {
 // TestLinksAreReadForEverybody: an administrator follows links as well. A restricted
 // field stays one, whatever its place is said to be, and so does a record.
 func TestLinksAreReadForEverybody(t *testing.T) {
-	const response = "{records: {at: /v/*}, links: [/next, /v/*/up, /v/*/Phone, /v/*, /v/*/links/self], cursors: [/after, /next]}"
+	const response = "{records: {at: /v/*}, links: [/next/href, /next, /v/*/up, /v/*/Phone, /v/*, /v/*/links/self], cursors: [/after/at, /after, /next]}"
 	for role, phone := range map[string]bool{"administrator": true, "marketing_user": false} {
 		p := decideOn(t, response, role)
 		if p.Pass || !p.Links {
 			t.Errorf("%s: links lead to the CRM: pass %v, links %v", role, p.Pass, p.Links)
 		}
 		rec := p.Root.Members["v"].Elements
-		if n := p.Root.Members["next"]; !n.Link || n.Cursor {
-			t.Errorf("%s: what is a link and a cursor is no link", role)
+		if n := p.Root.Members["next"]; !n.Link || n.Cursor || !n.Members["href"].Link || !p.Root.Members["after"].Members["at"].Cursor {
+			t.Errorf("%s: what is a link and a cursor, or holds another, is no link", role)
 		}
 		if !p.Root.Members["after"].Cursor || rec.Link || !rec.Record.Nested["up"].Link || !rec.Record.Nested["links"].Members["self"].Link {
 			t.Errorf("%s: links and cursors are not where they were declared", role)

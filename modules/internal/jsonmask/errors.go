@@ -38,13 +38,16 @@ func (e *ShapeError) Error() string {
 	return fmt.Sprintf("matching JSON to its declared shape: offset %d: %s", e.Offset, e.What)
 }
 
-// LimitError is a body beyond one of the Limits.
+// LimitError is a body of any format beyond one of the Limits.
 type LimitError struct {
-	Offset int64
+	Offset int64  // where, in JSON; 0 where nobody counts
 	What   string // such as "nesting"
 	Limit  int
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("reading JSON: offset %d: %s is beyond the limit of %d", e.Offset, e.What, e.Limit)
+	if e.Offset > 0 {
+		return fmt.Sprintf("reading JSON: offset %d: %s is beyond the limit of %d", e.Offset, e.What, e.Limit)
+	}
+	return fmt.Sprintf("reading an answer: %s is beyond the limit of %d", e.What, e.Limit)
 }
