@@ -151,17 +151,26 @@ func (f *methodFinder) form(c byte) bool {
 }
 
 // multipart looks at what is called name, wherever: what a part is, servers do not agree.
+// One that is written in pieces (name*0, RFC 2231 section 3) is no browser's, and taken
+// for a method.
 func (f *methodFinder) multipart(c byte) bool {
-	const word, before, within = "name", 5, 6
+	const word, whole, before, within, starred, numbered = "name", 4, 5, 6, 7, 8
+	digit := '0' <= c && c <= '9'
 	switch {
-	case f.state < len(word):
+	case f.state < whole:
 		f.state = follow(word, f.state, c)
-	case f.state == len(word):
-		if c == '=' {
-			f.state = before
-		} else if !blank(c) && c != '*' {
-			f.state = follow(word, 0, c)
-		}
+	case f.state == numbered && c == '=':
+		return true
+	case f.state == numbered && (blank(c) || c == '*' || digit):
+	case f.state == starred && digit:
+		f.state = numbered
+	case (f.state == whole || f.state == starred) && c == '=':
+		f.state = before
+	case (f.state == whole || f.state == starred) && c == '*':
+		f.state = starred
+	case (f.state == whole || f.state == starred) && blank(c):
+	case f.state == whole || f.state == starred || f.state == numbered:
+		f.state = follow(word, 0, c)
 	case f.state == before && (blank(c) || c == '"' || c == '\''):
 	case c == '"' || c == ';' || c == '\r' || c == '\n':
 		f.state = 0

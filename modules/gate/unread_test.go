@@ -47,6 +47,8 @@ func TestMethodFinder(t *testing.T) {
 		{parts, "--b\r\nContent-Disposition: form-data; nname='_method'; x\r\n\r\nDELETE\r\n--b--\r\n", true},
 		{parts, "--b\r\nContent-Disposition: form-data; name=\"\\_m\\ethod\"\r\n\r\nDELETE\r\n--b--\r\n", true},
 		{parts, "--b\r\nContent-Disposition: form-data; name*=utf-8''%5Fmethod\r\n\r\nDELETE\r\n--b--\r\n", true},
+		{parts, "--b\r\nContent-Disposition: form-data; name*0=\"_met\"; name*1=hod\r\n\r\nDELETE\r\n--b--\r\n", true},
+		{parts, "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nname*2, name* 0.5 = name 1=2\r\n--b--\r\n", false},
 		{"multipart/mixed", pad + "--b\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nDELETE\r\n--b--\r\n", true},
 		{doc, `{"a":"_method","b":["_method"],"method":"DELETE","\"_method":1,"_method\\":1}`, false},
 		{doc, `{"a":{"_method" : "DELETE"}}`, true},
