@@ -50,10 +50,11 @@ func client(x *exchange) step {
 		return x.refuse(policy.ClientUnknown, "the client address cannot be told: "+err.Error())
 	}
 	if trusted, _ := x.vars[caddyhttp.TrustedProxyVarKey].(bool); trusted {
-		if srv, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || srv.TrustedProxiesStrict == 0 {
+		srv, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+		if !ok || srv.TrustedProxiesStrict == 0 {
 			return x.refuse(policy.ClientUnknown, errNotStrict.Error())
 		}
-		if fromPeer(x.r, ip) {
+		if fromPeer(x.r, ip) || !named(x.r.Header, srv.ClientIPHeaders, raw) {
 			return x.refuse(policy.ClientUnknown, "a trusted proxy named no client")
 		}
 	}

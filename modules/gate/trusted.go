@@ -5,8 +5,12 @@ package gate
 
 import (
 	"errors"
+	"net"
+	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -40,6 +44,39 @@ func trustedSource(srv *caddyhttp.Server) reflect.Value {
 		f = f.Elem()
 	}
 	return f
+}
+
+// named says whether trusted proxies, and nobody before them, named the client that
+// Caddy found. Caddy reads their lists from the right and leaves out what it cannot
+// read: where a proxy that does not know or hides its client writes "unknown", an
+// obfuscated name or a spelling of its own, what is left is what the client claimed.
+func named(h http.Header, names []string, client string) bool {
+	for _, name := range names {
+		list := strings.Join(h.Values(name), ",")
+		if strings.TrimSpace(list) == "" {
+			continue // says nothing; the next header may
+		}
+		for _, entry := range slices.Backward(strings.Split(list, ",")) {
+			ip, ok := entryAddr(entry)
+			if !ok {
+				return false
+			}
+			if ip.String() == client {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// entryAddr reads one name of a list as Caddy does: a port and a zone play no part.
+func entryAddr(entry string) (netip.Addr, bool) {
+	if host, _, err := net.SplitHostPort(entry); err == nil {
+		entry = host
+	}
+	entry, _, _ = strings.Cut(strings.TrimSpace(entry), "%")
+	ip, err := netip.ParseAddr(entry)
+	return ip, err == nil
 }
 
 // warnOverlaps tells of allow-lists that hold a trusted proxy's own address: a

@@ -168,6 +168,13 @@ func TestTrustedProxy(t *testing.T) {
 		{"by the proxy, unnamed", "127.0.0.2", "", 403},
 		{"by the proxy, named by nonsense", "127.0.0.2", "unknown", 403},
 		{"by the proxy, naming itself", "127.0.0.2", "127.0.0.2", 403},
+		{"by the proxy, named by nonsense behind what the client claims", "127.0.0.2", "198.51.100.7, unknown", 403},
+		{"by the proxy, in a spelling nobody reads behind what the client claims", "127.0.0.2", "198.51.100.7, [2001:db8::9]", 403},
+		{"by the proxy, as an obfuscated name with a port behind what the client claims", "127.0.0.2", "198.51.100.7, _hidden:80", 403},
+		{"by the proxy, by nothing behind what the client claims", "127.0.0.2", "198.51.100.7, ", 403},
+		{"by the proxy and by another it trusts, in between nonsense", "127.0.0.2", "198.51.100.7, unknown, 127.0.0.2", 403},
+		{"by the proxy, the client claims nonsense", "127.0.0.2", "unknown, 198.51.100.7", 200},
+		{"by the proxy, with port and zone", "127.0.0.2", "unknown,198.51.100.7:4711", 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			crm.take()
