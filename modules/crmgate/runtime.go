@@ -141,7 +141,7 @@ func (a *App) begin(ctx context.Context, rt *runtime, clk clock.Clock) error {
 	set := a.snapshot.Load().Policy.Settings()
 	if rt.sessions, err = session.New(session.Options{
 		Store: rt.state, Clock: clk, BestEffort: a.Session != nil && a.Session.Unavailable == "best_effort",
-		MaxPerPerson: set.SignIn.MaxSessions, Logger: a.warn("sessions"), Ended: rt.sessionsEnded,
+		MaxPerPerson: set.SignIn.MaxSessions, Logger: a.warn("sessions"), GroupsOf: rt.groupsOf, Ended: rt.sessionsEnded,
 	}); err != nil {
 		return err
 	}

@@ -81,6 +81,14 @@ func (a *App) endAccess(ctx context.Context, personID string, s spared) error {
 	return nil
 }
 
+// groupsOf returns the groups of the policy in force that somebody is in.
+func (rt *runtime) groupsOf(email string) []string {
+	if a := rt.inForce.Load(); a != nil {
+		return a.snapshot.Load().Policy.GroupsOf(email)
+	}
+	return nil
+}
+
 // lockedOut ends the waiting sign-ins and the trusted devices of everybody a lock
 // matches; the sessions have ended by the lock itself.
 func (a *App) lockedOut(ctx context.Context, l *session.Lock) error {

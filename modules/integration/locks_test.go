@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +149,27 @@ func TestLocks(t *testing.T) {
 	}
 	if a := manager.get("/app/api/me"); a.StatusCode != http.StatusOK {
 		t.Errorf("the manager's new session: %s", a.Status)
+	}
+}
+
+// TestLocksEndThoseWhoJoinedAGroup: a group is who is in it now, whoever was in it when
+// they signed in.
+func TestLocksEndThoseWhoJoinedAGroup(t *testing.T) {
+	d := startDemo(t, "", "--leads", "50")
+	ravi, asha := d.signedIn(t, "ravi@acme.test"), d.signedIn(t, "asha@acme.test")
+	file := filepath.Join(d.data, "policy.yaml")
+	was, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, strings.Replace(string(was), "groups:\n", "groups:\n  joined:\n    name: Joined\n    members: {ravi@acme.test: []}\n", 1))
+	d.admin(t, http.MethodPost, "/crmgate/refresh", "{}")
+	d.admin(t, http.MethodPost, "/crmgate/locks", `{"target":"group","value":"joined","for":"0"}`)
+	if a := ravi.get("/app/api/me"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("ravi, who joined the group after signing in: %s %s; his session outlives the lock", a.Status, a.reason())
+	}
+	if a := asha.get("/app/api/me"); a.StatusCode != http.StatusOK {
+		t.Errorf("asha, who is in another group: %s", a.Status)
 	}
 }
 

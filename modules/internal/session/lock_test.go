@@ -111,6 +111,48 @@ func wantLocked(t *testing.T, m *Manager, token string, locked bool) {
 	}
 }
 
+// Somebody who has joined a group since signing in is in it, and whoever has left it
+// was in it when the session began: a lock on the group ends both.
+func TestLockEndsThoseWhoJoinedAGroup(t *testing.T) {
+	w := newWorld(t)
+	now := func(o *Options) {
+		o.GroupsOf = func(email string) []string {
+			return map[string][]string{"ada@example.com": {"g1"}, "bob@example.com": {"g2", "new"}}[email]
+		}
+	}
+	for _, c := range []struct {
+		group    string
+		ada, bob bool // locked out
+	}{{"new", false, true}, {"g2", true, true}, {"g1", true, false}} {
+		for _, lasts := range []time.Duration{0, time.Hour} {
+			t.Run(fmt.Sprint(c.group, " for ", lasts), func(t *testing.T) {
+				one, _ := w.gateway(now)
+				two, _ := w.gateway(now)
+				adas, _ := signIn(t, one, ada)
+				bobs, _ := signIn(t, two, bob)
+				wantGood(t, one, bobs)
+				w.clk.Advance(time.Minute)
+				at := w.clk.Now()
+				l := mustLock(t, one, Lock{Target: Target{ByGroup, c.group}, Message: "stand by", At: at, Until: at.Add(lasts), Ends: true})
+				wantLocked(t, one, adas, c.ada)
+				wantLocked(t, one, bobs, c.bob)
+				if err := one.Unlock(t.Context(), l.ID); err != nil {
+					t.Fatal(err)
+				}
+				for token, ended := range map[string]bool{adas: c.ada, bobs: c.bob} {
+					for _, m := range []*Manager{one, two} {
+						if !ended {
+							wantGood(t, m, token)
+							continue
+						}
+						soon(t, "the session to end everywhere", func() bool { _, err := m.Lookup(token); return err != nil })
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestLockEndsByTime(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.gateway()

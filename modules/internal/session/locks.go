@@ -83,7 +83,7 @@ func (m *Manager) newest(l *Lock, now time.Time) time.Time {
 	at := now
 	for _, e := range m.view.all() {
 		s := e.sess.Load()
-		f := s.Facts()
+		f := m.factsNow(s)
 		if s.Created.After(at) && x.match(&f, time.Time{}, now).hold != nil {
 			at = s.Created
 		}
@@ -178,6 +178,15 @@ func (m *Manager) learnLock(e state.Entry, deleted bool) {
 	m.live.cutMatching(m.locks.Load(), m.clk.Now())
 }
 
+// factsNow returns a session's facts with the groups its person has joined since.
+func (m *Manager) factsNow(s *Session) Facts {
+	f := s.Facts()
+	if m.opts.GroupsOf != nil {
+		f.Groups = slices.Concat(f.Groups, m.opts.GroupsOf(s.Email))
+	}
+	return f
+}
+
 // enforce ends the sessions a lock is the end of.
 func (m *Manager) enforce(ctx context.Context, l *Lock) error {
 	if !l.Ends && !l.Instant() {
@@ -188,7 +197,7 @@ func (m *Manager) enforce(ctx context.Context, l *Lock) error {
 	var ids []id
 	for _, e := range m.view.all() {
 		s := e.sess.Load()
-		f := s.Facts()
+		f := m.factsNow(s)
 		if x.match(&f, s.Created, now).over != nil {
 			ids = append(ids, e.id)
 		}

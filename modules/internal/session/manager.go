@@ -63,6 +63,11 @@ type Options struct {
 	// above it ends the oldest. 0: no limit.
 	MaxPerPerson int
 
+	// GroupsOf returns the groups somebody is in now: a lock on a group ends the sessions
+	// of those as well who have joined it since they signed in. It must not call the
+	// Manager. nil: groups are those of the sign-in.
+	GroupsOf func(email string) []string
+
 	// Ended is told of sessions that ended for good on this gateway: signed out, ended
 	// by somebody, by a lock, or by their limits; not of rotated ones, and not of those
 	// another gateway ended, which tells its own. Limits and locks are noticed by every
