@@ -58,11 +58,36 @@ func merge(a, b Flags) Flags {
 	return f
 }
 
-// Lookup returns what is known about ip: the zero Flags for nothing.
+// Lookup returns what is known about ip: the zero Flags for nothing. An IPv6 address
+// that is made of an IPv4 address is known for what is known of that one as well.
 func (r *Reputation) Lookup(ip netip.Addr) Flags {
 	if r == nil {
 		return 0
 	}
-	f, _ := r.table.Lookup(ip.Unmap())
+	ip = ip.Unmap()
+	f, _ := r.table.Lookup(ip)
+	if v4, ok := embedded(ip); ok {
+		g, _ := r.table.Lookup(v4)
+		f |= g // and no merge: it must not lift what the address itself is known for
+	}
 	return f
+}
+
+// embedded returns the IPv4 address an IPv6 address is made of: that of a 6to4 network
+// (RFC 3056), of a client behind NAT64's well-known prefix (RFC 6052) or Teredo (RFC
+// 4380). The lists know hosts by IPv4, and these are other spellings of it.
+func embedded(ip netip.Addr) (netip.Addr, bool) {
+	if !ip.Is6() {
+		return netip.Addr{}, false
+	}
+	b := ip.As16()
+	switch {
+	case b[0] == 0x20 && b[1] == 0x02:
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	case [12]byte(b[:12]) == [12]byte{0, 0x64, 0xff, 0x9b}:
+		return netip.AddrFrom4([4]byte(b[12:])), true
+	case [4]byte(b[:4]) == [4]byte{0x20, 0x01}:
+		return netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}), true
+	}
+	return netip.Addr{}, false
 }
