@@ -92,7 +92,7 @@ func (c *adminCall) endPerson() (any, error) {
 
 // lockInput is what the admin API takes of a lock.
 type lockInput struct {
-	Target  string   `json:"target"`            // everyone, role, group, user, session, device, key, ip
+	Target  string   `json:"target"`            // everyone, role, group, user, session, ip
 	Value   string   `json:"value,omitempty"`   //
 	Message string   `json:"message,omitempty"` // for the people locked out
 	For     string   `json:"for,omitempty"`     // a duration; "" until lifted; "0" ends sessions and locks nobody out
@@ -171,6 +171,9 @@ func (c *adminCall) checkTarget(l *session.Lock) error {
 		if _, ok := snap.Policy.Groups()[l.Target.Value]; !ok && l.Target.Value != "" {
 			return badInput{fmt.Errorf("setting the lock: the policy has no group %q", l.Target.Value)}
 		}
+	case session.ByDevice, session.ByKey:
+		// Nothing that is signed in, and no program, is known by either.
+		return badInput{fmt.Errorf("setting the lock: a lock on a %s would keep nobody out; lock the user, whose programs it holds too, or end the trust in a device", l.Target.Kind)}
 	}
 	for _, email := range l.Exempt {
 		if _, err := c.person(email); err != nil {

@@ -25,7 +25,7 @@ func init() {
 }
 
 // lockTargets are the flags that name a target.
-var lockTargets = []string{"role", "group", "user", "session", "device", "key", "ip"}
+var lockTargets = []string{"role", "group", "user", "session", "ip"}
 
 func lockSet(c *cobra.Command) {
 	online(c).Args = cobra.NoArgs
@@ -50,7 +50,7 @@ func lockSet(c *cobra.Command) {
 			}
 		}
 		if in.Target == "" {
-			return errors.New("who is to be locked? --everyone, --role, --group, --user, --session, --device, --key or --ip")
+			return errors.New("who is to be locked? --everyone, --role, --group, --user, --session or --ip")
 		}
 		var out session.Lock
 		if err := call(c, http.MethodPost, "/locks", in, &out); err != nil {

@@ -28,6 +28,8 @@ func TestAdminMistakes(t *testing.T) {
 		"another address":           {"PATCH", "/crmgate/people/asha@acme.test", `{"email":"asha@acme.example"}`, 400, "cannot be changed"},
 		"a role nobody has":         {"POST", "/crmgate/locks", `{"target":"role","value":"sales_users"}`, 400, `no role "sales_users"`},
 		"a group that is not there": {"POST", "/crmgate/locks", `{"target":"group","value":"nroth"}`, 400, `no group "nroth"`},
+		"a device":                  {"POST", "/crmgate/locks", `{"target":"device","value":"d1"}`, 400, "would keep nobody out"},
+		"a key":                     {"POST", "/crmgate/locks", `{"target":"key","value":"AKIA1"}`, 400, "would keep nobody out"},
 		"nobody is spared":          {"POST", "/crmgate/locks", `{"target":"everyone","exempt":["asha@acme.tset"]}`, 404, "asha@acme.tset"},
 		"a session by half its id":  {"DELETE", "/crmgate/sessions/" + d.sessionID(t, "asha@acme.test")[:12], "", 404, "finding the session"},
 		"a session of another id":   {"DELETE", "/crmgate/sessions/" + strings.Repeat("0", 64), "", 404, "finding the session"},
@@ -66,6 +68,7 @@ func TestCommandMistakes(t *testing.T) {
 	}{
 		"a misspelt role":        {"", []string{"lock", "--role", "sales_users"}, `the gateway refused: setting the lock: the policy has no role "sales_users"`},
 		"half an id":             {"", []string{"sessions", "end", "0123456789ab"}, "the gateway refused: finding the session"},
+		"a lock on a key":        {"", []string{"lock", "--key", "AKIA1"}, "unknown flag: --key"},
 		"a lock of another id":   {"", []string{"unlock", "zzz"}, `the gateway refused: finding the lock "zzz"`},
 		"a key pair and a third": {"key\nsecret\nkey\n", []string{"user", "key", "asha@acme.test"}, "must hold two lines"},
 	} {

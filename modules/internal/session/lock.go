@@ -109,7 +109,7 @@ func (l *Lock) normal() error {
 		v = p.String()
 	case ByRole, ByGroup, ByDevice, ByKey:
 	default:
-		return fmt.Errorf("unknown lock target %q; use everyone, role, group, user, session, device, key or ip", l.Target.Kind)
+		return fmt.Errorf("unknown lock target %q; use everyone, role, group, user, session or ip", l.Target.Kind)
 	}
 	if v == "" && l.Target.Kind != Everyone {
 		return fmt.Errorf("a lock on a %s needs to know which", l.Target.Kind)
