@@ -7,8 +7,9 @@
 // Every change is one script: it changes the entry, moves the account's sequence
 // number on by one and publishes the change under that number. Watchers see a
 // number missing at once; every 300 ms they also compare the number they have
-// reached with the server's, so that the loss of the last message is found within
-// a second. Then they are told Lost and Resync.
+// reached with the server's, and see whether they hear what is published there, so
+// that the loss of the last message, and a subscription that was left behind at an
+// old master, are found within a second. Then they are told Lost and Resync.
 //
 // All keys of an account carry its name as hash tag and live in one slot of a
 // Cluster. Entries must never be evicted: the server's maxmemory-policy is to be

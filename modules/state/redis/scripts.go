@@ -128,6 +128,9 @@ for i, at in ipairs(KEYS) do
 end
 return out`)
 
+	// beatScript publishes at the server that has the account's entries. ARGV: channel.
+	beatScript = goredis.NewScript(`return redis.call('PUBLISH', ARGV[1], '')`)
+
 	// admitScript is GCRA (ITU-T I.371 Annex A) in whole microseconds, by the
 	// server's clock. ARGV: step, events, and in tests the time. It returns 1, what
 	// remains; or 0, the microseconds to wait.

@@ -6,6 +6,7 @@ package redis
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +24,14 @@ const (
 	heartbeat = 300 * time.Millisecond
 	// retryAfter is the pause before another attempt to subscribe.
 	retryAfter = 100 * time.Millisecond
+	// deafAfter is how many of its own beats a subscription may not have heard: one
+	// is on its way, two never arrive.
+	deafAfter = 2
 )
+
+// errDeaf ends a subscription that misses changes. It may stand at a server they
+// are not published at, such as a master that nobody has told of the next one.
+var errDeaf = errors.New("the subscription does not hear what is published")
 
 // hub holds the one subscription of a store and serves all its watchers from one
 // goroutine, which runs from the first Watch to Close.
@@ -144,7 +152,8 @@ func (h *hub) endAttempt() {
 // follow subscribes once and passes changes on until the link breaks.
 func (h *hub) follow(again bool) error {
 	s := h.store
-	sub := s.client.Subscribe(h.ctx, s.keys.channel)
+	own := s.keys.channel + ":" + rand.Text() // nobody else hears it
+	sub := s.client.Subscribe(h.ctx, s.keys.channel, own)
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	defer func() { _ = sub.Close() }() // it ends the reader
@@ -169,13 +178,13 @@ func (h *hub) follow(again bool) error {
 	messages := make(chan received, 256)
 	reader.Go(func() { h.receive(sub, messages) })
 	defer h.drain(messages)
-	return h.serve(messages, reached)
+	return h.serve(messages, reached, own)
 }
 
 // received is a message, or the end of the link.
 type received struct {
-	payload string
-	err     error
+	channel, payload string
+	err              error
 }
 
 func (h *hub) receive(sub *goredis.PubSub, out chan<- received) {
@@ -184,7 +193,7 @@ func (h *hub) receive(sub *goredis.PubSub, out chan<- received) {
 		got, err := sub.Receive(h.ctx)
 		switch m := got.(type) {
 		case *goredis.Message:
-			out <- received{payload: m.Payload}
+			out <- received{channel: m.Channel, payload: m.Payload}
 		default:
 			if err == nil {
 				continue // a confirmation
@@ -203,11 +212,13 @@ func (h *hub) drain(messages <-chan received) {
 	}()
 }
 
-// serve passes changes on. It returns when the link breaks.
-func (h *hub) serve(messages <-chan received, last int64) error {
+// serve passes changes on. It returns when the link breaks, or does not lead to
+// where the commands go: then the numbers can agree and the changes not.
+func (h *hub) serve(messages <-chan received, last int64, own string) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	due := last // what the server had reached at the beat before
+	due := last  // what the server had reached at the beat before
+	unheard := 0 // beats that were published since the last that was heard
 	for {
 		select {
 		case m, ok := <-messages:
@@ -216,6 +227,10 @@ func (h *hub) serve(messages <-chan received, last int64) error {
 			}
 			if m.err != nil {
 				return m.err
+			}
+			if m.channel == own {
+				unheard = 0
+				continue
 			}
 			msg, err := parseMessage(m.payload)
 			if err != nil {
@@ -234,11 +249,12 @@ func (h *hub) serve(messages <-chan received, last int64) error {
 			if err != nil {
 				return err
 			}
-			if last < due || reached < last {
-				h.gap()
-				last = reached
+			if last < due || reached < last || unheard >= deafAfter {
+				return errDeaf
 			}
 			due = reached
+			unheard++
+			h.beat(own)
 		case <-h.ctx.Done():
 			return h.ctx.Err()
 		}
@@ -260,6 +276,14 @@ func (h *hub) reached() (int64, error) {
 		return 0, nil
 	}
 	return n, err
+}
+
+// beat publishes where the changes are published. That it failed shows by its
+// not being heard.
+func (h *hub) beat(own string) {
+	ctx, cancel := context.WithTimeout(h.ctx, heartbeat)
+	defer cancel()
+	_ = beatScript.Run(ctx, h.store.client, []string{h.store.keys.seq}, own).Err()
 }
 
 // tell passes one change on to everybody who watches its key.
