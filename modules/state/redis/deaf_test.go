@@ -72,15 +72,15 @@ func TestSubscriptionAtTheOldMaster(t *testing.T) {
 	if err := s.Put(t.Context(), "lost", nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 5*time.Second, "the change", func() bool { return e.count(state.Put) == 1 })
+	within(t, follows, "the change", func() bool { return e.count(state.Put) == 1 })
 
 	if err := other.Put(t.Context(), "missed", nil, 0); err != nil { // as many changes, and not the same
 		t.Fatal(err)
 	}
 	at.server.Store(now)
 	before.do(t, "CLIENT", "KILL", "TYPE", "normal")
-	within(t, 5*time.Second, "Lost and Resync", func() bool { return e.count(state.Lost) >= 1 && e.count(state.Resync) >= 1 })
-	within(t, 5*time.Second, "a change at the new master", func() bool {
+	within(t, follows, "Lost and Resync", func() bool { return e.count(state.Lost) >= 1 && e.count(state.Resync) >= 1 })
+	within(t, follows, "a change at the new master", func() bool {
 		return other.Put(t.Context(), "heard", nil, 0) == nil && e.count(state.Put) > 1
 	})
 	lost := e.count(state.Lost)

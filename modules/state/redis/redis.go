@@ -68,7 +68,7 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{
 		clk:  cfg.Clock,
 		keys: keysOf(cfg.Account),
-		client: goredis.NewUniversalClient(&goredis.UniversalOptions{
+		client: connect(&goredis.UniversalOptions{
 			Addrs:            cfg.Addrs,
 			Username:         cfg.Username,
 			Password:         string(cfg.Password),

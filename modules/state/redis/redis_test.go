@@ -200,6 +200,37 @@ func TestServerHangs(t *testing.T) {
 	within(t, 2*time.Second, "Resync when it goes on", func() bool { return e.count(state.Resync) >= 1 })
 }
 
+// A master that its replicas have left, told to take no writes then, takes none.
+func TestMasterWithoutReplicas(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.config("acme"))
+	if err := s.Put(t.Context(), "a", []byte("1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	srv.do(t, "CONFIG", "SET", "min-replicas-to-write", 1)
+	v, err := s.Admit(t.Context(), "a", state.Limit{Events: 1, Per: time.Second})
+	if !errors.Is(err, state.ErrUnavailable) || v.Allowed {
+		t.Errorf("Admit: %+v, %v", v, err)
+	}
+	for name, call := range map[string]func() error{
+		"Put":     func() error { return s.Put(t.Context(), "a", nil, 0) },
+		"PutNew":  func() error { _, err := s.PutNew(t.Context(), "b", nil, 0); return err },
+		"Replace": func() error { _, err := s.Replace(t.Context(), "a", []byte("1"), nil, 0); return err },
+		"Take":    func() error { _, err := s.Take(t.Context(), "a"); return err },
+		"Delete":  func() error { return s.Delete(t.Context(), "a") },
+	} {
+		if err := call(); !errors.Is(err, state.ErrUnavailable) {
+			t.Errorf("%s: %v; want ErrUnavailable, so that callers fail closed", name, err)
+		}
+	}
+	if e, err := s.Get(t.Context(), "a"); err != nil || string(e.Value) != "1" {
+		t.Errorf("what was refused left its traces: %q, %v", e.Value, err)
+	}
+	if _, err := s.Get(t.Context(), "b"); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("what was refused left its traces: %v", err)
+	}
+}
+
 func TestOpenDoesNotConnect(t *testing.T) {
 	srv := startServer(t)
 	srv.kill()

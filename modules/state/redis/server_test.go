@@ -26,6 +26,7 @@ type server struct {
 	dir   string
 	extra string // more lines of configuration
 	cmd   *exec.Cmd
+	down  bool
 }
 
 // startServer starts a Redis with a password on a free port.
@@ -63,9 +64,10 @@ func (s *server) start(t *testing.T) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.down = false
 	c := s.admin()
 	defer func() { _ = c.Close() }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for c.Ping(context.Background()).Err() != nil {
 		if time.Now().After(deadline) {
 			t.Fatal("redis-server does not answer")
@@ -78,6 +80,7 @@ func (s *server) start(t *testing.T) {
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill() // it may be dead already
 	_ = s.cmd.Wait()
+	s.down = true
 }
 
 // admin connects as an operator would.
