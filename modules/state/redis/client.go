@@ -20,6 +20,8 @@ func connect(o *goredis.UniversalOptions) goredis.UniversalClient {
 	}
 	c := o.Cluster()
 	c.ClusterStateReloadInterval = slotsEvery
+	// Each attempt of a Cluster's client would be all attempts of a node's.
+	c.MaxRedirects, c.MaxRetries = 2, -1
 	return goredis.NewClusterClient(c)
 }
 

@@ -4,8 +4,10 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -181,6 +183,44 @@ func (w *world) keeps(t *testing.T) {
 	late = late[max(0, len(late)-200):]
 	if n := w.again(t, late); n > 0 {
 		t.Fatalf("%d of %d one-time things whose use the new master acknowledged can be used again", n, len(late))
+	}
+}
+
+// A Cluster's other nodes answer, and nothing of theirs is of use.
+func TestClusterWithoutTheAccountsShard(t *testing.T) {
+	t.Parallel()
+	p := startCluster(t, soon)
+	s := open(t, p.config("acme"))
+	var warm sync.WaitGroup
+	for range 8 { // connections that were good
+		warm.Go(func() {
+			if err := s.Put(t.Context(), "a", nil, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	warm.Wait()
+	owner := p.master(t)
+	id := fmt.Sprint(owner.do(t, "CLUSTER", "MYID"))
+	for _, s := range p.servers {
+		s.do(t, "CONFIG", "SET", "cluster-require-full-coverage", "no")
+	}
+	for _, s := range p.servers {
+		if about := fmt.Sprint(s.do(t, "CLUSTER", "NODES")); strings.Contains(about, "myself,slave "+id) {
+			s.hang(t)
+		}
+	}
+	owner.hang(t)
+	began := time.Now()
+	_, err := s.Get(t.Context(), "a")
+	if d := time.Since(began); !errors.Is(err, state.ErrUnavailable) || d > 2*time.Second {
+		t.Errorf("Get without the shard: %v after %v; requests must not hang with it", err, d)
+	}
+	if err := s.Put(t.Context(), "a", nil, 0); !errors.Is(err, state.ErrUnavailable) {
+		t.Errorf("Put without the shard: %v", err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, state.ErrUnavailable) {
+		t.Errorf("Ping without the shard: %v; the gateway is healthy for all its load balancer knows", err)
 	}
 }
 

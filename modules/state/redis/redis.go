@@ -18,8 +18,9 @@
 // A server that is away makes every call fail with state.ErrUnavailable, within
 // about a second; nothing is served from memory. Open does not connect: a gateway
 // starts without its store and works when it comes. A call whose answer was lost
-// is tried once more, so PutNew may say false, and Take ErrNotFound, to the very
-// caller that succeeded: refused rather than admitted twice.
+// is tried once more, in a Cluster twice, so PutNew may say false, and Take
+// ErrNotFound, to the very caller that succeeded: refused rather than admitted
+// twice.
 package redis
 
 import (
@@ -101,9 +102,10 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Ping implements state.Store.
+// Ping implements state.Store. It asks where the account's entries are: any node
+// of a Cluster would answer a PING.
 func (s *Store) Ping(ctx context.Context) error {
-	return unavailable("pinging redis", s.client.Ping(ctx).Err())
+	return unavailable("pinging redis", s.client.Exists(ctx, s.keys.seq).Err())
 }
 
 // Close implements state.Store. Watchers hear Lost.
