@@ -154,7 +154,7 @@ func (w *world) fanOut(t *testing.T) {
 		return err == nil
 	})
 	cut := make(chan string, 1)
-	w.gates[1].Attach(s.Facts(), func(reason string) { cut <- reason })
+	w.gates[1].Attach(s.Facts(), false, func(reason string) { cut <- reason })
 	if _, err := w.gates[0].Lock(t.Context(), session.Lock{Target: session.Target{Kind: session.ByUser, Value: name}, Ends: true}); err != nil {
 		t.Fatal(err)
 	}
