@@ -238,7 +238,7 @@ which whole wrong with within without write yet you your yyyy mm dd hh ss`
 // wordsOf are the usual words and those the names of a map consist of.
 func wordsOf(m *resource.Map) words {
 	out := words{}
-	for _, w := range strings.Fields(usual) {
+	for w := range strings.FieldsSeq(usual) {
 		out[w] = struct{}{}
 	}
 	for _, e := range m.Entities {

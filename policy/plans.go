@@ -82,7 +82,7 @@ func (s *Set) compilePlan(r *rights, op *resource.Operation, exact *resource.Fie
 		t.unlimited(resp, op)
 	}
 	foreign := t.foreign(op)
-	if !r.sensitive && !p.Few && !t.unseen() && !(foreign && t.says(resp, op)) {
+	if !r.sensitive && !p.Few && !t.unseen() && (!foreign || !t.says(resp, op)) {
 		p.Pass, p.Open = !p.Links, p.Links
 	}
 	if op.Kind == resource.SignIn || op.Kind == resource.SignOut {

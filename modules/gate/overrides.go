@@ -39,7 +39,7 @@ var proxied = crmgate.NewForbidden([]string{"X-Forwarded-For", "X-Forwarded-Host
 func stripOverrides(h http.Header, trusted bool) {
 	for name := range h {
 		switch {
-		case overrides.Header(name), addresses.Header(name) && !(trusted && usual(name)), proxied.Header(name) && !usual(name):
+		case overrides.Header(name), addresses.Header(name) && (!trusted || !usual(name)), proxied.Header(name) && !usual(name):
 			delete(h, name)
 		}
 	}

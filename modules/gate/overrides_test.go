@@ -29,7 +29,7 @@ func TestStripOverrides(t *testing.T) {
 		client, proxy, _ := strings.Cut(want, " | ")
 		for trusted, want := range map[bool]string{false: client, true: proxy} {
 			h := http.Header{}
-			for _, name := range strings.Fields(sent) {
+			for name := range strings.FieldsSeq(sent) {
 				h[name] = []string{"203.0.113.9"}
 			}
 			stripOverrides(h, trusted)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -85,11 +86,7 @@ func inJSON(body string) bool {
 	within = func(v any) bool {
 		switch v := v.(type) {
 		case []any:
-			for _, e := range v {
-				if within(e) {
-					return true
-				}
-			}
+			return slices.ContainsFunc(v, within)
 		case map[string]any:
 			for name, e := range v {
 				if isMethodName(name) || within(e) {

@@ -139,8 +139,10 @@ func TestReputation(t *testing.T) {
 		{"sign-in from beside NAT64", defaults, signIn("64:ff9b:0:1::7f00:907"), pass("")},
 		{"sign-in from beside Teredo", defaults, signIn("2001:1:4136:e378:8000:63bf:80ff:f6f8"), pass("")},
 		{"block all, by 6to4", with("", true, map[Category]Action{Tor: BlockAll}), request("2002:7f00:907::1"), deny(Tor)},
-		{"an allow-list of IPv4 names no tunnel", with("127.0.9.7/32", true, nil), request("2002:7f00:907::1"),
-			Verdict{Level: LevelAccount, Detail: "the address is not on the account's allow-list"}},
+		{
+			"an allow-list of IPv4 names no tunnel", with("127.0.9.7/32", true, nil), request("2002:7f00:907::1"),
+			Verdict{Level: LevelAccount, Detail: "the address is not on the account's allow-list"},
+		},
 		{"the allow-list wins for a tunnel that it names", with("2002:7f00:907::/48", true, nil), signIn("2002:7f00:907::1"), pass(Tor)},
 		{"sign-in from a proxy", defaults, signIn("127.0.10.7"), deny(AnonymousProxy)},
 		{"sign-in from hosting", defaults, signIn("127.0.11.7"), deny(Hosting)},

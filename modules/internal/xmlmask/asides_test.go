@@ -61,8 +61,10 @@ func TestAsides(t *testing.T) {
 		{"elsewhere", plan.Detect, "<next>http://other/a</next><after/><next> </next>", "<next>http://other/a</next><after/><next> </next>"},
 		{"elements within", plan.Detect, "<next><href>98123 45670</href></next><v><up><a>http://crm/</a></up></v>", "<next><href>XXXXXXXX</href></next><v><up><a>http://crm/</a></up></v>"},
 		{"elements within what is hidden", plan.Hide, "<next><href>98123 45670</href></next>", ""},
-		{"everything shown", plan.Show, "<!-- 9812345670 --><next>http://crm/?9812345670<!-- a --></next>9812345670<?pi x?>\n<x a='9812345670'><!-- b -->98123<b>45670</b>{\"</x><link name='1' href='http://crm/2' /><v><up>http://crm/1</up><y>+91-9812345670<!-- c --></y></v>",
-			"<!-- 9812345670 --><next>https://gate/?9812345670</next>9812345670<?pi x?>\n<x a='9812345670'><!-- b -->98123<b>45670</b>{\"</x><link name='1' href='https://gate/2' /><v><up>https://gate/1</up><y>+91-9812345670<!-- c --></y></v>"},
+		{
+			"everything shown", plan.Show, "<!-- 9812345670 --><next>http://crm/?9812345670<!-- a --></next>9812345670<?pi x?>\n<x a='9812345670'><!-- b -->98123<b>45670</b>{\"</x><link name='1' href='http://crm/2' /><v><up>http://crm/1</up><y>+91-9812345670<!-- c --></y></v>",
+			"<!-- 9812345670 --><next>https://gate/?9812345670</next>9812345670<?pi x?>\n<x a='9812345670'><!-- b -->98123<b>45670</b>{\"</x><link name='1' href='https://gate/2' /><v><up>https://gate/1</up><y>+91-9812345670<!-- c --></y></v>",
+		},
 	} {
 		for chunks, wrap := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "byte by byte": iotest.OneByteReader} {
 			m := New(asides(c.unknown), nil, jsonmask.Limits{Link: atGate})
