@@ -92,7 +92,7 @@ type methodFinder struct {
 
 	look  func(*methodFinder, byte) bool
 	state int
-	name  [256]byte // as it stands there; none that matters is as long
+	name  [256]byte // as it stands there; none that matters is as long, up to a NUL
 	n     int
 	found bool
 }
@@ -120,13 +120,11 @@ func (f *methodFinder) keep(c byte) {
 	f.n++
 }
 
-// take returns what was kept; nothing when it was too long.
+// take returns what was kept: of a name that is too long its beginning, for whoever ends
+// names at a NUL.
 func (f *methodFinder) take() string {
-	n := f.n
+	n := min(f.n, len(f.name))
 	f.n = 0
-	if n > len(f.name) {
-		return ""
-	}
 	return string(f.name[:n])
 }
 
@@ -232,8 +230,10 @@ func (f *methodFinder) json(c byte) bool {
 	return false
 }
 
-// namedMethod is isMethodName for a name that may be escaped.
+// namedMethod is isMethodName for a name that may be escaped. What stands behind a NUL may
+// be no escape at all.
 func namedMethod(name string) bool {
+	name, _, _ = strings.Cut(name, "%00")
 	if plain, err := url.QueryUnescape(name); err == nil && isMethodName(plain) {
 		return true
 	}
