@@ -122,7 +122,7 @@ func (x *exchange) attach() *http.Request {
 	if p := x.d.Principal; p == nil || p.Kind == policy.Nobody {
 		return r
 	}
-	if op := x.d.Operation(); op == nil || op.Kind == resource.Socket || op.Kind == resource.Stream {
+	if endless(x.d.Operation()) {
 		x.detach = x.watch(true)
 		if x.app.Superseded(x.snap) { // since it was decided: whoever ended the others did not see this one
 			x.cancel(liveEnded("the policy changed"))
@@ -131,6 +131,19 @@ func (x *exchange) attach() *http.Request {
 		underWay.add(x)
 	}
 	return r
+}
+
+// endless says whether an answer may go on for as long as it likes: that of a socket or a
+// stream, and events and lines, whatever kind of route they are of; and one nobody knows.
+func endless(op *resource.Operation) bool {
+	if op == nil || op.Kind == resource.Socket || op.Kind == resource.Stream || op.Route == nil || op.Route.Response == nil {
+		return true
+	}
+	switch op.Route.Response.Format {
+	case resource.FormatSSE, resource.FormatWebSocket, resource.FormatNDJSON, resource.FormatJSONSeq:
+		return true
+	}
+	return false
 }
 
 // watch makes the exchange a live connection.

@@ -156,3 +156,31 @@ func TestOwnPaths(t *testing.T) {
 		}
 	}
 }
+
+// What may go on for ever ends when the policy changes, whatever kind of route the map has for it.
+func TestEndless(t *testing.T) {
+	m, err := resource.Parse("m.yaml", []byte(`
+version: 1
+map: m
+entities: {lead: {id: [id], fields: {id: id}}}
+routes:
+  - {id: page, on: GET /p, entity: lead, action: view, response: {records: {at: /v/*}}}
+  - {id: table, on: GET /t, entity: lead, action: export, response: {format: csv}}
+  - {id: save, on: POST /s, entity: lead, action: edit}
+  - {id: stream, kind: stream, on: GET /k, response: {format: json}}
+  - {id: events, on: GET /e, entity: lead, action: view, response: {format: sse, records: {at: /}}}
+  - {id: lines, on: GET /l, entity: lead, action: view, response: {format: ndjson, records: {at: /}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"page": false, "table": false, "save": false, "stream": true, "events": true, "lines": true} {
+		r := m.RouteByID(id)
+		if got := endless(&resource.Operation{Kind: r.Kind, Route: r}); got != want {
+			t.Errorf("%s goes on for ever: %v, want %v", id, got, want)
+		}
+	}
+	if !endless(nil) {
+		t.Error("an answer nobody knows is left alone")
+	}
+}
