@@ -130,6 +130,18 @@ func TestNoFileIsADrawer(t *testing.T) {
 	report(t, "what is in these files cannot be found by its name", bad)
 }
 
+func TestNoMergeIsHalfDone(t *testing.T) {
+	mark := regexp.MustCompile(`(?m)^(<{7}|>{7}|[|]{7}|={7})( .*)?$`)
+	var bad []string
+	for _, name := range trackedFiles(t) {
+		text := read(t, name)
+		if at := mark.FindStringIndex(text); at != nil {
+			bad = append(bad, place(name, 1+strings.Count(text[:at[0]], "\n")))
+		}
+	}
+	report(t, "a reader gets two versions of a sentence and the names of changes between them", bad)
+}
+
 // forbidden are words that do not belong into the project, and why.
 var forbidden = []struct {
 	why     string
