@@ -165,6 +165,28 @@ func (r reader) Read(p []byte) (int, error) {
 	}
 }
 
+// Fill rewrites into dst, what is in it is overwritten, until the body has ended, for
+// which it returns io.EOF, or at least most bytes are there, of which it returns most.
+// Read goes on behind them. It spares a copy of what is to stay in one piece. Errors
+// are those of Read; with one what Fill returns is worth nothing.
+func (r reader) Fill(dst []byte, most int) ([]byte, error) {
+	m := r.m
+	own := m.out
+	m.out = append(dst[:0], own...)
+	for m.err == nil && m.ready() < most {
+		m.advance()
+	}
+	n := min(m.ready(), most)
+	dst, m.out = m.out[:n], append(own[:0], m.out[n:]...)
+	for i := range m.totals {
+		m.totals[i].at -= n
+	}
+	if m.err == io.EOF && len(m.out) > 0 {
+		return dst, nil
+	}
+	return dst, m.err
+}
+
 // advance takes one step, or reads more input for it.
 func (m *Masker) advance() {
 	var err error
