@@ -49,7 +49,19 @@ type Decision struct {
 	Settled *policy.Settled // what became of Pending, once the records have been read
 	Body    []byte          // with Settled: the body to send in place of the client's; nil for the client's
 
+	// Sink takes an answer that is there as a whole straight to the client; nil where
+	// something stands between that may have to see it.
+	Sink Sink
+
 	Facts Facts
+}
+
+// Sink writes to the client.
+type Sink interface {
+	// Whole writes body, which is all of the answer's. It does nothing and says so if
+	// the answer's header has not been written. With an error, of the client's
+	// connection or of ctx, the answer cannot be completed.
+	Whole(ctx context.Context, body []byte) (taken bool, err error)
 }
 
 // Facts is what the response side saw, for the audit.

@@ -44,7 +44,8 @@ func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //	    }
 //	}
 //
-// A transport other than crmgate is an error.
+// but for the copying of answers, see [Handler.Adjacent]. A transport other than crmgate
+// is an error.
 func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
@@ -66,7 +67,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, err
 	}
 	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{
-		caddyconfig.JSONModuleObject(new(Handler), "handler", "crmgate", nil),
+		caddyconfig.JSONModuleObject(&Handler{Adjacent: len(rp.HandleResponse) == 0}, "handler", "crmgate", nil),
 		caddyconfig.JSONModuleObject(rp, "handler", "reverse_proxy", nil),
 	}}
 	if matchers != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/modules/internal/cork"
 )
 
@@ -38,27 +39,69 @@ const (
 // so that an answer that trickles arrives as it is made, and so does what is flushed.
 // What waits when the handler ends goes out then, unless the request was ended: whoever
 // is locked out gets no more of an answer than had gone out by then.
+//
+// An answer that was rewritten as a whole comes to Whole in place of Write where nobody
+// stands between, see [Handler.Adjacent], and is copied by neither.
 type gatherer struct {
 	caddyhttp.ResponseWriterWrapper
 
-	conn  *cork.Conn      // nil: it cannot be corked
-	asked bool            // whether this answer is gathered has been looked at
-	on    bool            // it is
-	begun bool            // something of the answer has been written, or flushed
-	n     int             // of held that waits
-	held  *[gathered]byte // of a pool, while something waits
+	conn   *cork.Conn      // nil: it cannot be corked
+	plain  bool            // the connection is no TLS, which makes records of what it is given
+	headed bool            // the answer's header has been written
+	asked  bool            // whether this answer is gathered has been looked at
+	on     bool            // it is
+	length int64           // what the header says; -1 for nothing, and chunks
+	begun  bool            // something of the answer has been written, or flushed
+	sent   bool            // and with it the header has gone out
+	n      int             // of held that waits
+	held   *[gathered]byte // of a pool, while something waits
 }
 
 var gatherings = sync.Pool{New: func() any { return new([gathered]byte) }}
 
+// WriteHeader notes that the answer has begun.
+func (g *gatherer) WriteHeader(status int) {
+	g.headed = g.headed || status >= http.StatusOK
+	g.ResponseWriter.WriteHeader(status)
+}
+
+// ask looks at the header once.
+func (g *gatherer) ask() {
+	if g.asked {
+		return
+	}
+	length, err := strconv.ParseInt(g.Header().Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1
+	}
+	g.asked, g.length, g.on = true, length, length <= longest
+}
+
+// Whole writes p, which is all of the answer, by the pieces that go out at once. Like
+// what waits it goes no farther when ctx has ended.
+func (g *gatherer) Whole(ctx context.Context, p []byte) (bool, error) {
+	if !g.headed || g.begun {
+		return false, nil
+	}
+	g.ask()
+	g.begun = true
+	for len(p) > 0 {
+		if err := ctx.Err(); err != nil {
+			return true, err //nolint:wrapcheck // its own, for who copies
+		}
+		n, err := g.send(p[:min(len(p), gathered)])
+		if err != nil {
+			return true, err
+		}
+		p = p[n:]
+	}
+	return true, nil
+}
+
 // Write writes p, or keeps it for a while.
 func (g *gatherer) Write(p []byte) (int, error) {
-	waits := len(p) == piece
-	if !g.asked {
-		length, err := strconv.ParseInt(g.Header().Get("Content-Length"), 10, 64)
-		g.asked, g.on = true, err != nil || length <= longest
-		waits = waits || err == nil && !g.begun && len(p) >= start && int64(len(p)) < length
-	}
+	g.ask()
+	waits := len(p) == piece || !g.begun && len(p) >= start && int64(len(p)) < g.length
 	g.begun = true
 	if !g.on || !waits && g.n == 0 && len(p) < piece {
 		return g.send(p)
@@ -92,8 +135,11 @@ func (g *gatherer) push() error {
 }
 
 // send writes p, and what the server makes of it in as few system calls as may be.
+// Where it makes nothing of it the cork would only copy.
 func (g *gatherer) send(p []byte) (n int, err error) {
-	if g.conn != nil && len(p) >= ahead {
+	bare := g.sent && g.length >= 0 && g.plain
+	if g.conn != nil && len(p) >= ahead && !bare {
+		g.sent = true
 		g.conn.Cork()
 		defer func() {
 			if e := g.conn.Uncork(); err == nil {
@@ -139,4 +185,5 @@ var (
 	_ http.ResponseWriter = (*gatherer)(nil)
 	_ io.ReaderFrom       = (*gatherer)(nil)
 	_ http.Pusher         = (*gatherer)(nil)
+	_ crmgate.Sink        = (*gatherer)(nil)
 )

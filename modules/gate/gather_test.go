@@ -24,6 +24,7 @@ type receiver struct {
 	pieces  []int
 	flushed []int // how much had arrived when it was flushed
 	fails   error
+	behind  func() // is called behind each piece
 }
 
 func newReceiver(length int) *receiver {
@@ -39,7 +40,17 @@ func (c *receiver) Write(p []byte) (int, error) {
 		return 0, c.fails
 	}
 	c.pieces = append(c.pieces, len(p))
+	if c.behind != nil {
+		defer c.behind()
+	}
 	return c.ResponseRecorder.Write(p)
+}
+
+// WriteHeader keeps the status; unlike a server the recorder takes the first for the last.
+func (c *receiver) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		c.ResponseRecorder.WriteHeader(status)
+	}
 }
 
 func (c *receiver) FlushError() error {
@@ -168,6 +179,53 @@ func TestGatheringEndsWithTheRequest(t *testing.T) {
 	g.end(t.Context())
 	if out.Body.Len() != gathered {
 		t.Errorf("%d bytes went out, %d of them when the person was locked out", out.Body.Len(), out.Body.Len()-gathered)
+	}
+}
+
+// TestWholeAnswers: an answer that is there as a whole goes out as it is, behind its
+// header, and no farther than the client or the person's session lasts.
+func TestWholeAnswers(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789abcdef"), (2*gathered+4<<10)/16)
+	out := newReceiver(len(body))
+	g := gathering(out)
+	if taken, err := g.Whole(t.Context(), body); taken || err != nil || out.Body.Len() > 0 {
+		t.Errorf("a body without a header: taken %v, %v, %d bytes", taken, err, out.Body.Len())
+	}
+	g.WriteHeader(http.StatusEarlyHints)
+	if taken, _ := g.Whole(t.Context(), body); taken {
+		t.Error("a body went out behind early hints, as if they were its header")
+	}
+	g.WriteHeader(http.StatusOK)
+	if taken, err := g.Whole(t.Context(), body); !taken || err != nil {
+		t.Fatalf("taken %v, %v", taken, err)
+	}
+	if want := []int{gathered, gathered, 4 << 10}; !slices.Equal(out.pieces, want) || !bytes.Equal(out.Body.Bytes(), body) {
+		t.Errorf("went out as %v, want %v: the client gets another answer", out.pieces, want)
+	}
+	if taken, _ := g.Whole(t.Context(), body); taken {
+		t.Error("it went out twice")
+	}
+	g.end(t.Context())
+	if out.Body.Len() != len(body) {
+		t.Errorf("%d bytes too many went out at the end", out.Body.Len()-len(body))
+	}
+
+	out = newReceiver(len(body))
+	g = gathering(out)
+	g.WriteHeader(http.StatusOK)
+	ctx, cancel := context.WithCancel(t.Context())
+	out.behind = cancel
+	if taken, err := g.Whole(ctx, body); !taken || !errors.Is(err, context.Canceled) || out.Body.Len() != gathered {
+		t.Errorf("locked out behind the first piece: taken %v, %v, %d bytes", taken, err, out.Body.Len())
+	}
+
+	gone := errors.New("gone")
+	out = newReceiver(len(body))
+	g = gathering(out)
+	g.WriteHeader(http.StatusOK)
+	out.fails = gone
+	if taken, err := g.Whole(t.Context(), body); !taken || !errors.Is(err, gone) {
+		t.Errorf("to a client that is gone: taken %v, %v", taken, err)
 	}
 }
 

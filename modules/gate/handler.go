@@ -49,6 +49,13 @@ func init() {
 // Requests that carry credentials of the CRM in header or query are left out of
 // Caddy's access log, which would hold them as they came.
 type Handler struct {
+	// Adjacent says that the next handler is `reverse_proxy` itself, without
+	// `handle_response`; `crmgate_proxy` finds out. Answers that were
+	// rewritten as a whole are then written to the client without the proxy's copying.
+	// A handler between the two would not see the bodies of these answers. Default:
+	// false.
+	Adjacent bool `json:"adjacent,omitempty"`
+
 	app    *crmgate.App
 	logger *zap.Logger
 	again  func(http.ResponseWriter, *http.Request, caddyhttp.Handler) error // ServeHTTP
@@ -131,7 +138,10 @@ func (h *Handler) forward(x *exchange) error {
 		return nil
 	}
 	defer x.finish() // also when the proxy aborts the connection by a panic
-	x.gatherer.ResponseWriter, x.gatherer.conn = x.w, connectionOf(r)
+	x.gatherer.ResponseWriter, x.gatherer.conn, x.gatherer.plain = x.w, connectionOf(r), r.TLS == nil
+	if h.Adjacent && r.ProtoMajor < 3 { // of HTTP/3 the proxy knows clients that left by its own writing
+		x.d.Sink = &x.gatherer
+	}
 	defer x.gatherer.end(r.Context()) // as above
 	err := x.then.ServeHTTP(&x.gatherer, r)
 	x.gatherer.end(r.Context())

@@ -137,6 +137,17 @@ func (b *masked) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Fill reads into dst like [fill], and spares a copy where the engine can.
+func (b *masked) Fill(dst []byte, most int) ([]byte, error) {
+	f, ok := b.Reader.(filler)
+	if !ok {
+		return fill(dst, most, b)
+	}
+	dst, err := f.Fill(dst, most)
+	b.facts.Bytes += int64(len(dst))
+	return dst, err //nolint:wrapcheck // as Read's
+}
+
 // Close keeps the masker's counts, gives it back, and closes the decoder and the
 // CRM's body. Only the first call does anything.
 func (b *masked) Close() error {

@@ -4,10 +4,14 @@
 package upstream
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/crmgate/crmgate/modules/crmgate"
 )
 
 const (
@@ -31,10 +35,12 @@ var heads, wideHeads sync.Pool // of *[]byte
 
 // head is the first part of an answer, or all of it. Closing it gives the buffer back.
 type head struct {
-	buf  *[]byte // nil when it was closed
-	read int     // of it
-	most int     // bytes that may be kept
-	wide int64   // what was taken of wholes
+	buf  *[]byte         // nil when it was closed
+	read int             // of it
+	most int             // bytes that may be kept
+	wide int64           // what was taken of wholes
+	sink crmgate.Sink    // of what is all of an answer; may be nil
+	ctx  context.Context // of the request, for sink
 }
 
 // newHead returns room for the first part of an answer that is length bytes long
@@ -61,32 +67,52 @@ func newHead(length int64) *head {
 // leastRoom is what is offered to whoever fills a head.
 const leastRoom = 512
 
+// filler is a reader that can make what is read where it is to stay.
+type filler interface {
+	// Fill reads into dst, which is empty, to the end, for which it returns io.EOF, or
+	// until most bytes are there. Read goes on behind them.
+	Fill(dst []byte, most int) ([]byte, error)
+}
+
 // fill reads r to its end, which is no error, or until there is no more room, and
 // says which of them it was.
-func (h *head) fill(r io.Reader) (ended bool, err error) {
-	b := *h.buf
-	for len(b) < h.most {
-		b = slices.Grow(b, leastRoom)
-		n, err := r.Read(b[len(b):min(cap(b), h.most)])
-		b = b[:len(b)+n]
-		*h.buf = b
-		if err == io.EOF {
-			return true, nil
-		}
+func (h *head) fill(r filler) (ended bool, err error) {
+	*h.buf, err = r.Fill(*h.buf, h.most)
+	if err == io.EOF {
+		return true, nil
+	}
+	return false, err //nolint:wrapcheck // of the body this is a part of
+}
+
+// fill is Fill for a reader that cannot.
+func fill(dst []byte, most int, r io.Reader) ([]byte, error) {
+	for len(dst) < most {
+		dst = slices.Grow(dst, leastRoom)
+		n, err := r.Read(dst[len(dst):min(cap(dst), most)])
+		dst = dst[:len(dst)+n]
 		if err != nil {
-			return false, err //nolint:wrapcheck // of the body this is a part of
+			return dst, err //nolint:wrapcheck // of the body this is a part of
 		}
 	}
-	return false, nil
+	return dst, nil
 }
 
 // Len returns how many bytes were kept and not read.
 func (h *head) Len() int { return len(*h.buf) - h.read }
 
-// Read reads what was kept.
+// Read reads what was kept, or has all of it written.
 func (h *head) Read(p []byte) (int, error) {
 	if h.buf == nil || h.read == len(*h.buf) {
 		return 0, io.EOF
+	}
+	if h.sink != nil && h.read == 0 {
+		if taken, err := h.sink.Whole(h.ctx, *h.buf); taken {
+			h.read = len(*h.buf)
+			if err != nil {
+				return 0, fmt.Errorf("writing it to the client: %w", err)
+			}
+			return 0, io.EOF
+		}
 	}
 	n := copy(p, (*h.buf)[h.read:])
 	h.read += n

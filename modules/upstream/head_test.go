@@ -5,6 +5,8 @@ package upstream
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +23,12 @@ import (
 // answered sends an answer of the CRM through a transport and a plan that masks.
 func answered(t *testing.T, tr *Transport, body string, length int64) *http.Response {
 	t.Helper()
+	return answeredInto(t, nil, tr, body, length)
+}
+
+// answeredInto is answered with a sink, unless that is nil.
+func answeredInto(t *testing.T, into *sink, tr *Transport, body string, length int64) *http.Response {
+	t.Helper()
 	hidden, err := mask.Compile(mask.Spec{Fn: "full"}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +40,9 @@ func answered(t *testing.T, tr *Transport, body string, length int64) *http.Resp
 		Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Sun, 22 Nov 2026 00:49:59 GMT"}},
 	}
 	d := decided(http.MethodGet, "/leads")
+	if into != nil {
+		d.Sink = into
+	}
 	d.Plans = []*plan.Plan{{ID: "r", Root: &plan.Node{Elements: &plan.Node{Record: &plan.Record{Entity: leads}}}, Fallback: leads}}
 	out, reason := outbound(req, d)
 	if reason != policy.Allowed {
@@ -82,6 +93,61 @@ func TestWholeAnswers(t *testing.T) {
 			_ = res.Body.Close()
 			if left := heldWhole.Load() - c.taken; left != 0 {
 				t.Errorf("%d bytes of room are never given back", left)
+			}
+		})
+	}
+}
+
+// sink takes what it is given, if it takes.
+type sink struct {
+	takes bool
+	fails error
+	got   []byte
+}
+
+func (s *sink) Whole(_ context.Context, body []byte) (bool, error) {
+	if !s.takes {
+		return false, nil
+	}
+	s.got = append(s.got, body...)
+	return true, s.fails
+}
+
+// TestWholeAnswersGoPastTheProxy: what is there as a whole is given to the sink once,
+// and otherwise read like anything else; what is not goes through the proxy.
+func TestWholeAnswersGoPastTheProxy(t *testing.T) {
+	for name, c := range map[string]struct {
+		size  int
+		known bool
+		sink  *sink
+		past  bool
+		err   error
+	}{
+		"short":                     {size: 10 << 10, known: true, sink: &sink{takes: true}, past: true},
+		"long":                      {size: 1500 << 10, known: true, sink: &sink{takes: true}, past: true},
+		"long, of unknown length":   {size: 1500 << 10, sink: &sink{takes: true}},
+		"before the header":         {size: 10 << 10, known: true, sink: &sink{}},
+		"the client is gone":        {size: 10 << 10, known: true, sink: &sink{takes: true, fails: io.ErrClosedPipe}, past: true, err: io.ErrClosedPipe},
+		"something stands between":  {size: 10 << 10, known: true},
+		"one record, then the rest": {size: 1, known: true, sink: &sink{takes: true}, past: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, length := list(c.size), int64(-1)
+			if c.known {
+				length = int64(len(body))
+			}
+			res := answeredInto(t, c.sink, &Transport{maskers: new(maskers)}, body, length)
+			got, err := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if !errors.Is(err, c.err) || c.err == nil && err != nil {
+				t.Errorf("reading ends with %v, want %v: the answer must be cut where the client is gone, and nowhere else", err, c.err)
+			}
+			all := got
+			if c.sink != nil {
+				all = append(all, c.sink.got...)
+			}
+			if c.past != (len(got) == 0) || bytes.Count(all, []byte("Qualified")) != strings.Count(body, "Qualified") || bytes.Contains(all, []byte("43210")) {
+				t.Errorf("%d bytes to the proxy and %d past it: not the masked list, once, where it belongs", len(got), len(all)-len(got))
 			}
 		})
 	}

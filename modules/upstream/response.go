@@ -156,6 +156,7 @@ func (t *Transport) stream(req *http.Request, res, out *http.Response, plain io.
 		if !d.Pushed || d.Facts.Dropped > 0 || p.MaxRows > 0 {
 			uncount(out.Header, p, d)
 		}
+		first.sink, first.ctx = d.Sink, req.Context()
 		out.Body, out.ContentLength = first, int64(first.Len())
 		out.Header["Content-Length"] = []string{strconv.Itoa(first.Len())}
 		return out
