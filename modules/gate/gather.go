@@ -45,6 +45,9 @@ const (
 type gatherer struct {
 	caddyhttp.ResponseWriterWrapper
 
+	// mu is held while something is written: where the proxy flushes by time it does so
+	// on a goroutine of its own, which knows of its own writing alone.
+	mu     sync.Mutex
 	conn   *cork.Conn      // nil: it cannot be corked
 	plain  bool            // the connection is no TLS, which makes records of what it is given
 	headed bool            // the answer's header has been written
@@ -61,6 +64,8 @@ var gatherings = sync.Pool{New: func() any { return new([gathered]byte) }}
 
 // WriteHeader notes that the answer has begun.
 func (g *gatherer) WriteHeader(status int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.headed = g.headed || status >= http.StatusOK
 	g.ResponseWriter.WriteHeader(status)
 }
@@ -80,6 +85,8 @@ func (g *gatherer) ask() {
 // Whole writes p, which is all of the answer, by the pieces that go out at once. Like
 // what waits it goes no farther when ctx has ended.
 func (g *gatherer) Whole(ctx context.Context, p []byte) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !g.headed || g.begun {
 		return false, nil
 	}
@@ -100,6 +107,8 @@ func (g *gatherer) Whole(ctx context.Context, p []byte) (bool, error) {
 
 // Write writes p, or keeps it for a while.
 func (g *gatherer) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.ask()
 	waits := len(p) == piece || !g.begun && len(p) >= start && int64(len(p)) < g.length
 	g.begun = true
@@ -152,6 +161,8 @@ func (g *gatherer) send(p []byte) (n int, err error) {
 
 // FlushError pushes what waits and flushes what is beneath.
 func (g *gatherer) FlushError() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.begun = true
 	if err := g.push(); err != nil {
 		return err
@@ -161,6 +172,8 @@ func (g *gatherer) FlushError() error {
 
 // ReadFrom pushes what waits and copies r.
 func (g *gatherer) ReadFrom(r io.Reader) (int64, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.begun = true
 	if err := g.push(); err != nil {
 		return 0, err
@@ -170,6 +183,8 @@ func (g *gatherer) ReadFrom(r io.Reader) (int64, error) {
 
 // end pushes what waits unless ctx has ended, and gives the buffer back.
 func (g *gatherer) end(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if ctx.Err() == nil {
 		_ = g.push() // a client that is gone is nobody to tell
 	}

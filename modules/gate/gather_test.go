@@ -25,6 +25,7 @@ type receiver struct {
 	flushed []int // how much had arrived when it was flushed
 	fails   error
 	behind  func() // is called behind each piece
+	pushed  func() // and at each push
 }
 
 func newReceiver(length int) *receiver {
@@ -55,6 +56,9 @@ func (c *receiver) WriteHeader(status int) {
 
 func (c *receiver) FlushError() error {
 	c.flushed = append(c.flushed, c.Body.Len())
+	if c.pushed != nil {
+		c.pushed()
+	}
 	return c.fails
 }
 
@@ -227,6 +231,29 @@ func TestWholeAnswers(t *testing.T) {
 	if taken, err := g.Whole(t.Context(), body); !taken || !errors.Is(err, gone) {
 		t.Errorf("to a client that is gone: taken %v, %v", taken, err)
 	}
+}
+
+// TestNothingIsWrittenAtOnce: the proxy may flush by time, on a goroutine that does not
+// know what goes past its copying. Were both to write, the client would get pieces of an
+// answer in disorder.
+func TestNothingIsWrittenAtOnce(t *testing.T) {
+	out := newReceiver(gathered)
+	g := gathering(out)
+	alone := func() {
+		if g.mu.TryLock() {
+			g.mu.Unlock()
+			t.Error("something else could be written meanwhile")
+		}
+	}
+	out.behind, out.pushed = alone, alone
+	g.WriteHeader(http.StatusOK)
+	_, whole := g.Whole(t.Context(), make([]byte, gathered))
+	_, write := g.Write(make([]byte, 10))
+	_, copied := g.ReadFrom(io.LimitReader(zeros{}, 5))
+	if err := errors.Join(whole, write, copied, g.FlushError()); err != nil || len(out.pieces) < 3 || len(out.flushed) != 1 {
+		t.Errorf("%v; written in %v, pushed %d times", err, out.pieces, len(out.flushed))
+	}
+	g.end(t.Context())
 }
 
 // TestGatheringFails: who copies learns that the client is gone.
