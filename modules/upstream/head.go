@@ -78,7 +78,7 @@ type filler interface {
 // says which of them it was.
 func (h *head) fill(r filler) (ended bool, err error) {
 	*h.buf, err = r.Fill(*h.buf, h.most)
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // an end that somebody wrapped is none: the answer broke off
 		return true, nil
 	}
 	return false, err //nolint:wrapcheck // of the body this is a part of

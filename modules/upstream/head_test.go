@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
+	"github.com/crmgate/crmgate/modules/crmgate"
 	"github.com/crmgate/crmgate/policy"
 	"github.com/crmgate/crmgate/policy/mask"
 	"github.com/crmgate/crmgate/policy/plan"
@@ -29,6 +32,12 @@ func answered(t *testing.T, tr *Transport, body string, length int64) *http.Resp
 // answeredInto is answered with a sink, unless that is nil.
 func answeredInto(t *testing.T, into *sink, tr *Transport, body string, length int64) *http.Response {
 	t.Helper()
+	return answeredFrom(t, into, tr, io.NopCloser(strings.NewReader(body)), length)
+}
+
+// answeredFrom is answeredInto for any body.
+func answeredFrom(t *testing.T, into *sink, tr *Transport, body io.ReadCloser, length int64) *http.Response {
+	t.Helper()
 	hidden, err := mask.Compile(mask.Spec{Fn: "full"}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +45,7 @@ func answeredInto(t *testing.T, into *sink, tr *Transport, body string, length i
 	leads := &plan.Entity{Fields: map[string]*plan.Treatment{"phone": {Field: "phone", Effect: plan.Mask, Mask: hidden}}, Unknown: &plan.Treatment{Effect: plan.Show}}
 	req := httptest.NewRequest(http.MethodGet, "/leads", nil)
 	res := &http.Response{
-		StatusCode: http.StatusOK, ContentLength: length, Body: io.NopCloser(strings.NewReader(body)),
+		StatusCode: http.StatusOK, ContentLength: length, Body: body,
 		Header: http.Header{"Content-Type": {"application/json"}, "Date": {"Sun, 22 Nov 2026 00:49:59 GMT"}},
 	}
 	d := decided(http.MethodGet, "/leads")
@@ -150,6 +159,23 @@ func TestWholeAnswersGoPastTheProxy(t *testing.T) {
 				t.Errorf("%d bytes to the proxy and %d past it: not the masked list, once, where it belongs", len(got), len(all)-len(got))
 			}
 		})
+	}
+}
+
+// TestAnEndThatIsNone: a connection that broke is an error, also where that error holds
+// the one that means the end.
+func TestAnEndThatIsNone(t *testing.T) {
+	broken := fmt.Errorf("the connection broke: %w", io.EOF)
+	for name, body := range map[string]io.Reader{
+		"within a record":  io.MultiReader(strings.NewReader(`[{"stage":"Qualified"},{"sta`), iotest.ErrReader(broken)),
+		"behind the value": io.MultiReader(strings.NewReader(`[{"stage":"Qualified"}]`), iotest.ErrReader(broken)),
+	} {
+		into := &sink{takes: true}
+		res := answeredFrom(t, into, &Transport{maskers: new(maskers), app: new(crmgate.App)}, io.NopCloser(body), -1)
+		got, _ := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusBadGateway || len(into.got) > 0 || bytes.Contains(got, []byte("Qualified")) {
+			t.Errorf("%s: %s with %s%s: part of an answer looks like all of it", name, res.Status, got, into.got)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func readOrFill(r *rand.Rand, body io.Reader) ([]byte, error) {
 	most := 1 << r.IntN(18)
 	got, err := body.(reader).Fill(bytes.Repeat([]byte("left behind "), r.IntN(50)), most)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return got, nil
 	case err != nil:
 		return nil, err

@@ -181,7 +181,7 @@ func (r reader) Fill(dst []byte, most int) ([]byte, error) {
 	for i := range m.totals {
 		m.totals[i].at -= n
 	}
-	if m.err == io.EOF && len(m.out) > 0 {
+	if m.err == io.EOF && len(m.out) > 0 { //nolint:errorlint // an end that somebody wrapped is none
 		return dst, nil
 	}
 	return dst, m.err
